@@ -1,0 +1,145 @@
+package greenhouse
+
+// Site is the one place a daemon looks after.
+type Site struct {
+	Name      string  `json:"name"`
+	Latitude  float64 `json:"latitude"`  // degrees, north positive
+	Longitude float64 `json:"longitude"` // degrees, east positive
+	TimeZone  string  `json:"time_zone"` // IANA name, e.g. "Europe/Amsterdam"
+	Meta
+}
+
+// Mode says who drives a zone. Safety runs in all of them.
+type Mode string
+
+// The modes of a zone.
+const (
+	ModeAuto        Mode = "auto"
+	ModeManual      Mode = "manual"      // people drive; entering it stops the actuators
+	ModeMaintenance Mode = "maintenance" // as manual, and alarms are held back
+	ModeOff         Mode = "off"         // everything safe; entering it stops the actuators
+)
+
+// ParseMode returns the mode named s.
+func ParseMode(s string) (Mode, error) {
+	switch m := Mode(s); m {
+	case ModeAuto, ModeManual, ModeMaintenance, ModeOff:
+		return m, nil
+	}
+	return "", Invalid("mode_invalid", "mode %q is unknown: it is auto, manual, maintenance or off", s)
+}
+
+// Quantity is something a zone has a target for.
+type Quantity string
+
+// The quantities of the contract, and their units.
+const (
+	Heating      Quantity = "heating"       // °C: heat below this
+	Venting      Quantity = "venting"       // °C: open vents above this
+	HumidityMax  Quantity = "humidity_max"  // %
+	TargetVPD    Quantity = "vpd"           // kPa
+	TargetCO2    Quantity = "co2"           // ppm
+	DLI          Quantity = "dli"           // mol/m² a day
+	TargetPH     Quantity = "ph"            //
+	TargetEC     Quantity = "ec"            // mS/cm
+	SoilMoisture Quantity = "soil_moisture" // %
+)
+
+// QuantitySpec is the unit of a quantity and the range a target may take.
+type QuantitySpec struct {
+	Quantity Quantity
+	Unit     Unit
+	Min, Max float64
+}
+
+// Quantities returns all quantities, in the order of the contract.
+func Quantities() []QuantitySpec {
+	return []QuantitySpec{
+		{Heating, "°C", 0, 45}, {Venting, "°C", 1, 50}, {HumidityMax, "%", 30, 100}, {TargetVPD, "kPa", 0.1, 4},
+		{TargetCO2, "ppm", 350, 1600}, {DLI, "mol/m²/d", 0, 60}, {TargetPH, "", 4, 8}, {TargetEC, "mS/cm", 0, 6}, {SoilMoisture, "%", 0, 100},
+	}
+}
+
+// ParseQuantity returns what is known of the quantity named s.
+func ParseQuantity(s string) (QuantitySpec, error) {
+	for _, q := range Quantities() {
+		if string(q.Quantity) == s {
+			return q, nil
+		}
+	}
+	return QuantitySpec{}, Invalid("quantity_invalid", "quantity %q is unknown: it is heating, venting, humidity_max, vpd, co2, dli, ph, ec or soil_moisture", s)
+}
+
+// Target is a set-point by day and by night. Both are the same where people
+// gave one value.
+type Target struct {
+	Day   float64 `json:"day"`
+	Night float64 `json:"night"`
+}
+
+// DayEdge is when day or night begins: a clock time "06:30", or "sunrise" or
+// "sunset" with an offset in hours and minutes, "sunrise-0:30".
+type DayEdge string
+
+// Zone is a compartment with one climate.
+type Zone struct {
+	ID       ZoneID              `json:"id"`
+	Name     string              `json:"name"`
+	Crop     string              `json:"crop,omitempty"`
+	AreaM2   float64             `json:"area_m2,omitempty"`
+	Mode     Mode                `json:"mode"`
+	Targets  map[Quantity]Target `json:"targets"`
+	DayFrom  DayEdge             `json:"day_from"`  // default "sunrise"
+	DayUntil DayEdge             `json:"day_until"` // default "sunset"
+	Control  Control             `json:"control"`
+	Meta
+}
+
+// Control holds the parameters of a zone's control blocks. A nil or zero field
+// takes the default named beside it; docs/control.md explains each.
+type Control struct {
+	HeatOn      float64 `json:"heat_on_k,omitempty"`     // K below the set-point at which heat starts; 0.3
+	HeatOff     float64 `json:"heat_off_k,omitempty"`    // K above the set-point at which heat stops; 0.2
+	DeadZone    float64 `json:"dead_zone_k,omitempty"`   // K between heating and venting; 3, at least 1
+	VentPBand   float64 `json:"vent_p_band_k,omitempty"` // K over which vents go from 0 to 1; 2
+	StageDelayS int     `json:"stage_delay_s,omitempty"` // s between two heating or venting stages; 120
+	FrostLimit  float64 `json:"frost_limit_c,omitempty"` // °C below which heat is forced; 4
+	HeatLimit   float64 `json:"heat_limit_c,omitempty"`  // °C above which vents are forced open; 35
+	StaleAfterS int     `json:"stale_after_s,omitempty"` // s after which a sensor is stale; three intervals, at least 90
+	HoldS       int     `json:"hold_s,omitempty"`        // s for which a lost value is held; 300
+	VentCap     float64 `json:"vent_cap,omitempty"`      // most vents open without a wind and rain sensor; 0.5
+	RHPBand     float64 `json:"rh_p_band_pct,omitempty"` // % RH over which humidity venting goes to its most; 8
+	RHVentMax   float64 `json:"rh_vent_max,omitempty"`   // most vents open for humidity alone; 0.1
+	ChangeoverS int     `json:"changeover_s,omitempty"`  // s between heating and venting; 300
+	CO2Max      float64 `json:"co2_max_ppm,omitempty"`   // ppm above which the valve is shut; 1600
+	LampPPFD    float64 `json:"lamp_ppfd,omitempty"`     // µmol/m²/s of the lamps at the crop; 0 is unknown
+	WeatherZone ZoneID  `json:"weather_zone,omitempty"`  // zone whose outside_* points serve this one
+	HeaterWM2   float64 `json:"heater_w_m2,omitempty"`   // installed heat, W/m²; 0 is unknown
+}
+
+// Point is what is measured or driven at a place. It outlives the hardware
+// behind it.
+type Point struct {
+	ID      PointID     `json:"id"`
+	Zone    ZoneID      `json:"zone,omitempty"`
+	Name    ChannelName `json:"name"`
+	Kind    Kind        `json:"kind"`
+	Unit    Unit        `json:"unit"`
+	Node    UID         `json:"node,omitempty"`    // the node bound now, "" for none
+	Channel ChannelName `json:"channel,omitempty"` // its channel
+	Class   Class       `json:"class,omitempty"`   // actuators
+	Safe    float64     `json:"safe"`              // actuators
+	Min     *float64    `json:"min,omitempty"`     // sensors: plausible range
+	Max     *float64    `json:"max,omitempty"`
+	Meta
+}
+
+// Override is a level that a person set by hand, for a time.
+type Override struct {
+	Point     PointID `json:"point"`
+	Value     float64 `json:"value"`
+	Reason    string  `json:"reason"`
+	By        string  `json:"by"`
+	CreatedAt Millis  `json:"created_at"`
+	ExpiresAt Millis  `json:"expires_at"`
+}
