@@ -1,0 +1,61 @@
+# greenhouse: edged (daemon) and greenctl (command line)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+GO      ?= go
+TOOL    := $(GO) tool -modfile=tools/go.mod
+FUZZ    ?= 10s
+KILLS   ?= 200
+SEED    ?= 1
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check race sim fuzz bench kill lint fmt cover deb docs clean
+
+help: ## show this help
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build both binaries into bin/
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/edged ./cmd/greenctl
+
+demo: build ## a simulated greenhouse and the dashboard on it
+	./scripts/demo.sh
+
+test: ## run all tests
+	$(GO) test -timeout 20m ./...
+
+check: lint test ## lint, then all tests
+
+race: ## run the tests of the concurrent rooms under the race detector
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./store ./journal ./fleet ./actuation ./automation ./telemetry ./broker ./server ./edge
+
+sim: ## run every scenario
+	$(GO) test -run 'Scenario|Demo' -v ./sim ./edge
+
+fuzz: ## fuzz every decoder for FUZZ (default 10s) each
+	./scripts/fuzz.sh $(FUZZ)
+
+bench: ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+kill: build ## SIGKILL a loaded daemon KILLS times (default 200) and count what was lost
+	KILLS=$(KILLS) SEED=$(SEED) $(GO) test -timeout 60m -run TestKillCampaign -v ./cmd/edged
+
+lint: ## vet, formatting and golangci-lint
+	$(GO) vet ./...
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run make fmt"; exit 1; }
+	$(TOOL) golangci-lint run ./...
+
+fmt: ## format the code
+	gofmt -w $$(git ls-files '*.go')
+
+cover: ## test coverage by package
+	$(GO) test -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1
+
+docs: build ## write the reference of both commands to docs/cli
+	bin/greenctl docs docs/cli
+
+deb: build ## build a Debian package into dist/
+	./scripts/deb.sh $(VERSION)
+
+clean: ## remove what was built
+	rm -rf bin dist coverage.out
