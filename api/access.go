@@ -1,0 +1,37 @@
+package api
+
+import "greenhouse"
+
+// Account is an MQTT login of a bridge or an integration.
+type Account struct {
+	Name      string            `json:"name"`
+	Publish   []string          `json:"publish" doc:"MQTT topic filters"`
+	Subscribe []string          `json:"subscribe" doc:"MQTT topic filters"`
+	CreatedAt greenhouse.Millis `json:"created_at"`
+	Secret    string            `json:"secret,omitempty" doc:"shown once"`
+	Warnings  []string          `json:"warnings,omitempty" doc:"filters that cover topics of nodes"`
+}
+
+// CreateAccountRequest creates an MQTT login.
+type CreateAccountRequest struct {
+	Name      string   `json:"name" doc:"a letter, then up to 39 of a-z 0-9 -"`
+	Publish   []string `json:"publish,omitempty"`
+	Subscribe []string `json:"subscribe,omitempty"`
+}
+
+// Token is a credential for the API over TLS.
+type Token struct {
+	Name      string            `json:"name"`
+	Role      Role              `json:"role"`
+	CreatedAt greenhouse.Millis `json:"created_at"`
+	ExpiresAt greenhouse.Millis `json:"expires_at" doc:"0: never"`
+	LastUsed  greenhouse.Millis `json:"last_used,omitempty"`
+	Secret    string            `json:"secret,omitempty" doc:"shown once"`
+}
+
+// CreateTokenRequest creates an API token.
+type CreateTokenRequest struct {
+	Name string `json:"name"`
+	Role Role   `json:"role"`
+	ForS int64  `json:"for_s,omitempty" doc:"s; 0: 90 days, the default; at most 10 years"`
+}

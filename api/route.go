@@ -1,0 +1,264 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// The paths of the API. A {name} stands for one path-escaped segment: the point
+// north/air_temp is /v1/points/north%2Fair_temp. Fill them with [Path].
+const (
+	PathVersion     = "/v1/version"
+	PathStatus      = "/v1/status"
+	PathDoctor      = "/v1/doctor"
+	PathHealthz     = "/v1/healthz"
+	PathReady       = "/v1/ready"
+	PathMetrics     = "/metrics"
+	PathOpenAPI     = "/openapi.json"
+	PathPprof       = "/debug/pprof/"
+	PathBackup      = "/v1/backup"
+	PathSite        = "/v1/site"
+	PathLive        = "/v1/live"
+	PathEvents      = "/v1/events"
+	PathAlarms      = "/v1/alarms"
+	PathAlarm       = "/v1/alarms/{id}"
+	PathAlarmAck    = "/v1/alarms/{id}/ack"
+	PathAlarmShelve = "/v1/alarms/{id}/shelve"
+
+	PathNodes            = "/v1/nodes"
+	PathNode             = "/v1/nodes/{uid}"
+	PathNodeAssign       = "/v1/nodes/{uid}/assign"
+	PathNodeUnassign     = "/v1/nodes/{uid}/unassign"
+	PathNodeSwap         = "/v1/nodes/{uid}/swap"
+	PathNodeRotateKey    = "/v1/nodes/{uid}/rotate-key"
+	PathNodeDecommission = "/v1/nodes/{uid}/decommission"
+	PathNodeMaintenance  = "/v1/nodes/{uid}/maintenance"
+	PathNodeConfig       = "/v1/nodes/{uid}/config"
+	PathNodeChannel      = "/v1/nodes/{uid}/channels/{channel}"
+	PathNodeCommands     = "/v1/nodes/{uid}/commands"
+	PathPairing          = "/v1/pairing"
+	PathCommands         = "/v1/commands"
+	PathCommand          = "/v1/commands/{id}"
+
+	PathZones      = "/v1/zones"
+	PathZone       = "/v1/zones/{id}"
+	PathZoneTarget = "/v1/zones/{id}/targets/{quantity}"
+	PathZoneMode   = "/v1/zones/{id}/mode"
+	PathStop       = "/v1/stop"
+	PathResume     = "/v1/resume"
+
+	PathPoints        = "/v1/points"
+	PathPoint         = "/v1/points/{id}"
+	PathPointHistory  = "/v1/points/{id}/history"
+	PathPointGaps     = "/v1/points/{id}/gaps"
+	PathPointWhy      = "/v1/points/{id}/why"
+	PathPointOverride = "/v1/points/{id}/override"
+	PathOverrides     = "/v1/overrides"
+	PathGaps          = "/v1/gaps"
+	PathExport        = "/v1/export"
+
+	PathAccounts = "/v1/accounts"
+	PathAccount  = "/v1/accounts/{name}"
+	PathTokens   = "/v1/tokens"
+	PathToken    = "/v1/tokens/{name}"
+
+	PathSim       = "/v1/sim"
+	PathSimFaults = "/v1/sim/faults"
+	PathSimFault  = "/v1/sim/faults/{id}"
+)
+
+// Header and query names that the API adds to plain HTTP.
+const (
+	// HeaderIdempotencyKey makes repeating a POST harmless: up to 128 printable bytes.
+	HeaderIdempotencyKey = "Idempotency-Key"
+	// HeaderReason says why, for the audit: up to 500 bytes.
+	HeaderReason = "Greenhouse-Reason"
+	// HeaderReplayed marks an answer given before under the same key.
+	HeaderReplayed = "Idempotency-Replayed"
+	// HeaderDryRun marks an answer of which nothing was kept.
+	HeaderDryRun = "Greenhouse-Dry-Run"
+	// QueryDryRun set to true runs the write and keeps nothing.
+	QueryDryRun = "dry_run"
+)
+
+// MergePatch is the media type of a PATCH body; application/json is taken too.
+const MergePatch = "application/merge-patch+json"
+
+// EventStream is the media type of the two streams.
+const EventStream = "text/event-stream"
+
+// Path fills the {…} of a path with ids, in order, each path-escaped. Missing
+// ids leave their {…} standing, which no server answers.
+func Path(pattern string, ids ...string) string {
+	var b strings.Builder
+	for _, id := range ids {
+		before, rest, ok := strings.Cut(pattern, "{")
+		_, after, closed := strings.Cut(rest, "}")
+		if !ok || !closed {
+			break
+		}
+		b.WriteString(before)
+		b.WriteString(url.PathEscape(id))
+		pattern = after
+	}
+	b.WriteString(pattern)
+	return b.String()
+}
+
+// Role says what a token may do. Each includes those before it.
+type Role string
+
+// The roles, least first. The peer of the unix socket is admin.
+const (
+	RoleNone     Role = ""         // no credential: health and version only
+	RoleViewer   Role = "viewer"   // reads
+	RoleOperator Role = "operator" // acks, overrides, modes, emergency stop
+	RoleGrower   Role = "grower"   // targets, zones' parameters, recipes
+	RoleAdmin    Role = "admin"    // nodes, accounts, tokens, backup
+)
+
+// Rank orders roles: 0 for none to 4 for admin, -1 for an unknown one.
+func (r Role) Rank() int {
+	switch r {
+	case RoleNone:
+		return 0
+	case RoleViewer:
+		return 1
+	case RoleOperator:
+		return 2
+	case RoleGrower:
+		return 3
+	case RoleAdmin:
+		return 4
+	}
+	return -1
+}
+
+// May reports whether r includes need.
+func (r Role) May(need Role) bool { return need.Rank() >= 0 && r.Rank() >= need.Rank() }
+
+// Route is one operation of the API.
+type Route struct {
+	Method string
+	Path   string
+	Role   Role   // the least role that may call it
+	ID     string // operation id in the OpenAPI document
+	What   string // one line
+	Socket bool   // served on the unix socket only
+	Demo   bool   // served by "edged demo" only
+	Stop   bool   // works while the registry cannot write (emergency stop)
+}
+
+// Routes returns every operation, with the least role that may call it: the
+// access table of the API, and its only one.
+func Routes() []Route {
+	r := append(routesRead(), routesNodes()...)
+	r = append(r, routesZones()...)
+	return append(r, routesAdmin()...)
+}
+
+func routesRead() []Route {
+	get := func(path string, role Role, id, what string) Route {
+		return Route{Method: http.MethodGet, Path: path, Role: role, ID: id, What: what}
+	}
+	pprof := get(PathPprof, RoleAdmin, "pprof", "Go profiles")
+	pprof.Socket = true
+	return []Route{
+		get(PathVersion, RoleNone, "version", "Version of the daemon and of the API"),
+		get(PathHealthz, RoleNone, "healthz", "Whether the daemon lives"),
+		get(PathReady, RoleNone, "ready", "Whether the daemon accepts nodes"),
+		get(PathOpenAPI, RoleViewer, "openapi", "This API as OpenAPI 3.1"),
+		get(PathMetrics, RoleViewer, "metrics", "Metrics in the OpenMetrics format"),
+		get(PathStatus, RoleViewer, "status", "The site at a glance"),
+		get(PathDoctor, RoleViewer, "doctor", "Checks of the installation, each with a stable id"),
+		get(PathSite, RoleViewer, "site-get", "The site"),
+		get(PathNodes, RoleViewer, "node-list", "All nodes"),
+		get(PathNode, RoleViewer, "node-get", "One node"),
+		get(PathNodeConfig, RoleViewer, "node-config", "Desired and reported configuration of a node"),
+		get(PathCommands, RoleViewer, "command-list", "Commands, newest first"),
+		get(PathCommand, RoleViewer, "command-get", "One command"),
+		get(PathZones, RoleViewer, "zone-list", "All zones with their climate"),
+		get(PathZone, RoleViewer, "zone-get", "One zone with its climate and actuators"),
+		get(PathPoints, RoleViewer, "point-list", "All points with their latest values"),
+		get(PathPoint, RoleViewer, "point-get", "One point with its latest value"),
+		get(PathPointHistory, RoleViewer, "point-history", "Readings of a point"),
+		get(PathPointGaps, RoleViewer, "point-gaps", "Recorded losses of a point"),
+		get(PathPointWhy, RoleViewer, "point-why", "Why an actuator has its level"),
+		get(PathGaps, RoleViewer, "gap-list", "Recorded losses of all points"),
+		get(PathExport, RoleViewer, "point-export", "Readings of several points as CSV or JSON lines, streamed"),
+		get(PathOverrides, RoleViewer, "override-list", "Levels set by hand"),
+		get(PathAlarms, RoleViewer, "alarm-list", "Alarms"),
+		get(PathAlarm, RoleViewer, "alarm-get", "One alarm"),
+		get(PathEvents, RoleViewer, "events", "Events: a stream, or a list where JSON is asked for"),
+		get(PathLive, RoleViewer, "live", "Latest values as a stream"),
+		pprof,
+	}
+}
+
+func routesNodes() []Route {
+	post := func(path, id, what string) Route {
+		return Route{Method: http.MethodPost, Path: path, Role: RoleAdmin, ID: id, What: what}
+	}
+	command := post(PathNodeCommands, "command-create", "Send a command to a node")
+	command.Role = RoleOperator
+	maintenance := post(PathNodeMaintenance, "node-maintenance", "Set a node aside, or take it back")
+	maintenance.Role = RoleOperator
+	return []Route{
+		post(PathNodes, "node-register", "Register a node; the same hardware id again returns the same node"),
+		{Method: http.MethodPatch, Path: PathNode, Role: RoleAdmin, ID: "node-edit", What: "Change a node"},
+		{Method: http.MethodPatch, Path: PathNodeChannel, Role: RoleAdmin, ID: "node-channel-edit", What: "Change or calibrate a channel of a node"},
+		post(PathNodeAssign, "node-assign", "Put a node into a zone"),
+		post(PathNodeUnassign, "node-unassign", "Take a node out of its zone"),
+		post(PathNodeSwap, "node-swap", "Replace a node by another, or undo it"),
+		post(PathNodeRotateKey, "node-rotate-key", "Give a node a new secret"),
+		post(PathNodeDecommission, "node-decommission", "Retire a node for ever"),
+		maintenance,
+		command,
+		{Method: http.MethodGet, Path: PathPairing, Role: RoleAdmin, ID: "pairing-get", What: "Whether pairing is open"},
+		post(PathPairing, "pairing-open", "Open pairing and get the join token"),
+		{Method: http.MethodDelete, Path: PathPairing, Role: RoleAdmin, ID: "pairing-close", What: "Close pairing"},
+	}
+}
+
+func routesZones() []Route {
+	return []Route{
+		{Method: http.MethodPost, Path: PathZones, Role: RoleGrower, ID: "zone-create", What: "Create a zone"},
+		{Method: http.MethodPatch, Path: PathZone, Role: RoleGrower, ID: "zone-edit", What: "Change a zone"},
+		{Method: http.MethodDelete, Path: PathZone, Role: RoleAdmin, ID: "zone-delete", What: "Delete a zone without points bound to nodes"},
+		{Method: http.MethodPut, Path: PathZoneTarget, Role: RoleGrower, ID: "zone-target-set", What: "Set one target"},
+		{Method: http.MethodDelete, Path: PathZoneTarget, Role: RoleGrower, ID: "zone-target-clear", What: "Clear one target"},
+		{Method: http.MethodPut, Path: PathZoneMode, Role: RoleOperator, ID: "zone-mode", What: "Set the mode of a zone"},
+		{Method: http.MethodPatch, Path: PathPoint, Role: RoleGrower, ID: "point-edit", What: "Change a point"},
+		{Method: http.MethodPut, Path: PathPointOverride, Role: RoleOperator, ID: "override-set", What: "Set an actuator by hand, for a time"},
+		{Method: http.MethodDelete, Path: PathPointOverride, Role: RoleOperator, ID: "override-release", What: "Give an actuator back to automation"},
+		{Method: http.MethodPost, Path: PathStop, Role: RoleOperator, ID: "stop", What: "Emergency stop of the site or a zone, latched", Stop: true},
+		{Method: http.MethodPost, Path: PathResume, Role: RoleOperator, ID: "resume", What: "Release an emergency stop"},
+		{Method: http.MethodPost, Path: PathAlarmAck, Role: RoleOperator, ID: "alarm-ack", What: "Acknowledge an alarm"},
+		{Method: http.MethodPost, Path: PathAlarmShelve, Role: RoleOperator, ID: "alarm-shelve", What: "Hide an alarm for a time"},
+	}
+}
+
+func routesAdmin() []Route {
+	admin := func(method, path, id, what string) Route {
+		return Route{Method: method, Path: path, Role: RoleAdmin, ID: id, What: what}
+	}
+	demo := func(method, path string, role Role, id, what string) Route {
+		return Route{Method: method, Path: path, Role: role, ID: id, What: what, Demo: true}
+	}
+	return []Route{
+		admin(http.MethodPatch, PathSite, "site-edit", "Change the site"),
+		admin(http.MethodGet, PathBackup, "backup", "A snapshot of the registry, streamed"),
+		admin(http.MethodGet, PathAccounts, "account-list", "MQTT logins of bridges and integrations"),
+		admin(http.MethodPost, PathAccounts, "account-create", "Create an MQTT login; its secret is shown once"),
+		admin(http.MethodDelete, PathAccount, "account-delete", "Delete an MQTT login and close its session"),
+		admin(http.MethodGet, PathTokens, "token-list", "API tokens"),
+		admin(http.MethodPost, PathTokens, "token-create", "Create an API token; its secret is shown once"),
+		admin(http.MethodDelete, PathToken, "token-delete", "Revoke an API token"),
+		demo(http.MethodGet, PathSim, RoleViewer, "sim-get", "The simulated greenhouse"),
+		demo(http.MethodGet, PathSimFaults, RoleViewer, "sim-fault-list", "Faults now injected"),
+		demo(http.MethodPost, PathSimFaults, RoleOperator, "sim-fault-inject", "Inject a fault"),
+		demo(http.MethodDelete, PathSimFaults, RoleOperator, "sim-fault-clear-all", "Clear all faults"),
+		demo(http.MethodDelete, PathSimFault, RoleOperator, "sim-fault-clear", "Clear one fault"),
+	}
+}
