@@ -3,6 +3,7 @@ package wire
 import (
 	"math"
 	"strconv"
+	"unicode/utf8"
 
 	"greenhouse"
 )
@@ -198,11 +199,10 @@ func (t *Telemetry) refuse(channel []byte, reason string) {
 // shorten returns at most n bytes of b as text, cut between characters.
 func shorten(b []byte, n int) string {
 	if len(b) > n {
-		for b = b[:n]; len(b) > 0 && b[len(b)-1]&0xC0 == 0x80; b = b[:len(b)-1] {
+		for n > 0 && !utf8.RuneStart(b[n]) {
+			n--
 		}
-		if len(b) > 0 && b[len(b)-1] >= 0xC0 {
-			b = b[:len(b)-1]
-		}
+		b = b[:n]
 	}
 	return string(b)
 }
@@ -322,11 +322,11 @@ func (s *scanner) count(field string) (n uint64, has bool) {
 		s.fail("field %q is not a number from 0 on", field)
 		return 0, false
 	}
-	v, _ := s.number()
+	v, finite := s.number()
 	if s.err != nil {
 		return 0, false
 	}
-	if v < 1<<53 && v == math.Trunc(v) {
+	if finite && v < 1<<53 && v == math.Trunc(v) {
 		return uint64(v), true
 	}
 	n, err := strconv.ParseUint(string(s.b[start:s.i]), 10, 63)
