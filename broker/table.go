@@ -1,0 +1,60 @@
+package broker
+
+import "sync"
+
+// table holds the sessions by login and client id. A session is in it from the
+// moment it claims its place until nothing of it is left.
+type table struct {
+	mu     sync.Mutex
+	by     map[string]*session
+	closed bool
+}
+
+// claim gives s its place if that is free. Else it returns the session to be
+// closed first, or an error if s must give way.
+func (t *table) claim(s *session) (older *session, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil, ErrShutdown
+	}
+	switch holder := t.by[s.key]; {
+	case holder == nil:
+		t.by[s.key] = s
+		return nil, nil
+	case holder.c.seq > s.c.seq:
+		return nil, ErrTakenOver
+	default:
+		return holder, nil
+	}
+}
+
+func (t *table) release(s *session) {
+	t.mu.Lock()
+	if t.by[s.key] == s {
+		delete(t.by, s.key)
+	}
+	t.mu.Unlock()
+	close(s.gone)
+}
+
+// all returns the sessions, of one login or of every one.
+func (t *table) all(login string) []*session {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []*session
+	for _, s := range t.by {
+		if login == "" || s.Login == login {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// close lets nobody in any more and returns who is.
+func (t *table) close() []*session {
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
+	return t.all("")
+}
