@@ -1,0 +1,153 @@
+package store
+
+import (
+	"greenhouse"
+)
+
+// The rules of the registry, all of them. Each looks at the draft of the write
+// transaction it runs in, so what it sees is what will be committed, and each
+// names the other party. A broken rule is an error of kind ErrConflict (409)
+// with a code that begins with rule_.
+
+// The bounds of what one record may hold.
+const (
+	maxChannels = 128 // of a node
+	maxOrdinal  = 999 // of points of one name in a zone
+	minDeadZone = 1   // K between heating and venting
+)
+
+// ruleKnown: a node that is named must exist.
+func (r *Registry) ruleKnown(uid greenhouse.UID) (*greenhouse.Node, error) {
+	n, ok := r.Nodes[uid]
+	if !ok {
+		return nil, greenhouse.NotFound("node", string(uid)).WithHint("`greenctl node list` shows the nodes there are")
+	}
+	return n, nil
+}
+
+// ruleZoneKnown: a zone that is named must exist.
+func (r *Registry) ruleZoneKnown(id greenhouse.ZoneID) (*greenhouse.Zone, error) {
+	z, ok := r.Zones[id]
+	if !ok {
+		return nil, greenhouse.NotFound("zone", string(id)).WithHint("`greenctl zone list` shows the zones there are, `greenctl zone create %s` makes it", id)
+	}
+	return z, nil
+}
+
+// ruleInService: a decommissioned node never comes back.
+func ruleInService(n *greenhouse.Node) error {
+	if n.State != greenhouse.NodeDecommissioned {
+		return nil
+	}
+	return greenhouse.Conflict("rule_node_decommissioned", "node %s is decommissioned, which is final", n.UID).
+		WithHint("a device with another hardware id can take its place")
+}
+
+// ruleSameType: the type given at the first registration is part of the uid.
+func ruleSameType(n *greenhouse.Node, t greenhouse.NodeType) error {
+	if n.Type == t {
+		return nil
+	}
+	return greenhouse.Conflict("rule_node_type_fixed", "hardware id %s is registered as %s of type %s, and now says it is of type %s", n.HardwareID, n.UID, n.Type, t).
+		WithHint("give the device its former type, or decommission %s and use another hardware id", n.UID)
+}
+
+// onlyOne returns the node types of which a zone has at most one: two of them
+// would dose against each other.
+func onlyOne(t greenhouse.NodeType) bool {
+	return t == greenhouse.TypePH || t == greenhouse.TypeEC
+}
+
+// ruleNodeTypeInZone: at most one ph and one ec node in a zone.
+func (r *Registry) ruleNodeTypeInZone(n *greenhouse.Node, z greenhouse.ZoneID) error {
+	if !onlyOne(n.Type) {
+		return nil
+	}
+	for _, other := range r.zoneNodes[z] {
+		if other.Type == n.Type && other.UID != n.UID {
+			return greenhouse.Conflict("rule_node_type_in_zone", "zone %s already has a node of type %s: %s", z, n.Type, other.UID).
+				WithHint("unassign %s first, or put %s in its place with `greenctl node swap %s %s`", other.UID, n.UID, other.UID, n.UID)
+		}
+	}
+	return nil
+}
+
+// ruleOneHolder: a point is held by one node.
+func ruleOneHolder(p *greenhouse.Point, uid greenhouse.UID) error {
+	if p.Node == "" || p.Node == uid {
+		return nil
+	}
+	return greenhouse.Conflict("rule_point_held", "point %s is held by node %s", p.ID, p.Node).
+		WithHint("unassign %s first, or swap the two nodes", p.Node)
+}
+
+// ruleState: the life of a node goes its way.
+func ruleState(n *greenhouse.Node, to greenhouse.NodeState) error {
+	if n.State.CanBecome(to) {
+		return nil
+	}
+	return greenhouse.Conflict("rule_node_state", "node %s is %s and cannot become %s", n.UID, n.State, to).
+		WithHint("a node is registered, assigned to a zone, active or degraded there, set to maintenance or decommissioned")
+}
+
+// ruleZoneFree: a zone is deleted only when nothing is in it and nobody looks to it.
+func (r *Registry) ruleZoneFree(id greenhouse.ZoneID) error {
+	if nodes := r.zoneNodes[id]; len(nodes) > 0 {
+		return greenhouse.Conflict("zone_has_points", "zone %s still has node %s and %d more in it", id, nodes[0].UID, len(nodes)-1).
+			WithHint("unassign its nodes first: `greenctl node list --zone %s`", id)
+	}
+	for _, p := range r.zonePoints[id] {
+		if p.Node != "" {
+			return greenhouse.Conflict("zone_has_points", "point %s is still bound to node %s", p.ID, p.Node).
+				WithHint("unassign %s first", p.Node)
+		}
+	}
+	for _, z := range r.Zones {
+		if z.Control.WeatherZone == id && z.ID != id {
+			return greenhouse.Conflict("rule_weather_zone", "zone %s takes its weather from zone %s", z.ID, id).
+				WithHint("give %s another weather zone first", z.ID)
+		}
+	}
+	return nil
+}
+
+// ruleWeatherZone: a zone takes its weather from one that exists.
+func (r *Registry) ruleWeatherZone(z *greenhouse.Zone) error {
+	from := z.Control.WeatherZone
+	if from == "" || from == z.ID {
+		return nil
+	}
+	_, err := r.ruleZoneKnown(from)
+	return err
+}
+
+// ruleSetPoints: venting begins at least 1 K above heating, by day and by
+// night, or both would run against each other.
+func ruleSetPoints(z *greenhouse.Zone) error {
+	heat, hasHeat := z.Targets[greenhouse.Heating]
+	vent, hasVent := z.Targets[greenhouse.Venting]
+	if !hasHeat || !hasVent {
+		return nil
+	}
+	if vent.Day < heat.Day+minDeadZone {
+		return inverted(z.ID, "day", vent.Day, heat.Day)
+	}
+	if vent.Night < heat.Night+minDeadZone {
+		return inverted(z.ID, "night", vent.Night, heat.Night)
+	}
+	return nil
+}
+
+// inverted is the error for venting too near to heating.
+func inverted(z greenhouse.ZoneID, when string, vent, heat float64) error {
+	return greenhouse.Invalid("targets_inverted", "zone %s would vent by %s from %g °C and heat below %g °C: venting must lie at least %g K above heating", z, when, vent, heat, float64(minDeadZone)).
+		WithHint("set venting to %g or more, or heating to %g or less", heat+minDeadZone, vent-minDeadZone)
+}
+
+// ruleCommandState: terminal states of a command never change.
+func ruleCommandState(old *greenhouse.Command, to greenhouse.CommandState) error {
+	if old.State == to && !to.Terminal() || old.State.CanBecome(to) {
+		return nil
+	}
+	return greenhouse.Conflict("rule_command_state", "command %s is %s and cannot become %s", old.ID, old.State, to)
+}
