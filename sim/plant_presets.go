@@ -1,0 +1,108 @@
+package sim
+
+import (
+	"math"
+
+	"greenhouse"
+)
+
+// Greenhouse holds the parameters of one compartment, per m² of floor. Take a
+// preset and change what differs; the zero value is no greenhouse.
+type Greenhouse struct {
+	Name   string
+	Floor  float64 // m²
+	Height float64 // m, mean
+
+	CoverArea       float64 // m² of cover a m² of floor
+	CoverTransmits  float64 // of global radiation
+	CoverHeat       float64 // J/K a m² of cover
+	CoverConvection float64 // W/m²K at 1 K, grows with the cube root
+	Emissivity      float64 // of the cover, effective
+	WindStill       float64 // W/m²K of the cover to still air
+	WindRise        float64 // W/m²K more for each m/s
+
+	AirMass      float64 // J/m²K that follow the air at once (leaves, benches)
+	MassHeat     float64 // J/m²K of floor and structure
+	MassExchange float64 // W/m²K between air and mass
+	GroundLoss   float64 // W/m²K to ground and neighbours
+	Ground       float64 // °C of ground and neighbours
+	SunToAir     float64 // share of the absorbed sun that warms the air
+
+	VentArea      float64 // m²/m²
+	VentDischarge float64
+	VentWind      float64 // wind pressure coefficient
+	VentHeight    float64 // m, of the vent opening
+	Leakage       float64 // m³/m²s for each m/s of wind
+	FanFlow       float64 // m³/m²s of the exhaust fan
+
+	ScreenTransmits   float64 // energy screen, of global radiation
+	ScreenSaves       float64 // of the heat exchange with the cover
+	BlackoutTransmits float64
+	BlackoutSaves     float64
+	ScreenBlocks      float64 // of the ventilation, when a screen is closed
+
+	HeaterPower     float64 // W/m²
+	HeatToAir       float64 // share of the heating that warms the air, not the mass
+	SurfaceCoeff    float64 // W/m² at 1 K between heating surface and air
+	SurfaceExponent float64 // 1 for an air heater, 1.32 for pipes
+	SurfaceHeat     float64 // J/m²K of pipes and water, or of the element
+
+	LampPower   float64 // W/m², electric
+	LampRadiant float64 // share of it that leaves as light
+	LampPPFD    float64 // µmol/m²s at the crop
+	CO2Rate     float64 // kg/m²s
+	FogRate     float64 // kg/m²s
+
+	LeafBoundary float64 // s/m
+	StomataMin   float64 // s/m
+	LeafPerMass  float64 // m² of leaf a kg of dry mass
+	LeafMost     float64 // leaf area index that the crop tends to
+	DryMassStart float64 // kg/m²
+}
+
+// LeafArea returns the leaf area index of a crop of that dry mass in kg/m².
+func (g *Greenhouse) LeafArea(dryMass float64) float64 {
+	return g.LeafMost * (1 - math.Exp(-g.LeafPerMass*dryMass/g.LeafMost))
+}
+
+// Hobby30 is a 30 m² hobby greenhouse of polycarbonate with an electric air
+// heater, roof vents, an exhaust fan and lamps. Its parameters are estimates.
+func Hobby30() Greenhouse {
+	return Greenhouse{
+		Name: "hobby30", Floor: 30, Height: 2.6,
+		CoverArea: 1.9, CoverTransmits: 0.62, CoverHeat: 3e3, CoverConvection: 2.2, Emissivity: 0.6, WindStill: 1.8, WindRise: 0.8,
+		AirMass: 8e3, MassHeat: 1.2e5, MassExchange: 4, GroundLoss: 1.5, Ground: 11, SunToAir: 0.35,
+		VentArea: 0.15, VentDischarge: 0.6, VentWind: 0.09, VentHeight: 0.6, Leakage: 2e-4, FanFlow: 0.02,
+		ScreenTransmits: 0.5, ScreenSaves: 0.35, BlackoutTransmits: 0.02, BlackoutSaves: 0.45, ScreenBlocks: 0.5,
+		HeaterPower: 250, HeatToAir: 0.85, SurfaceCoeff: 5, SurfaceExponent: 1, SurfaceHeat: 225, // 225/5 = 45 s
+		LampPower: 75, LampRadiant: 0.52, LampPPFD: 200, CO2Rate: 1.4e-6, FogRate: 4e-5,
+		LeafBoundary: 275, StomataMin: 82, LeafPerMass: 20, LeafMost: 3, DryMassStart: 0.104,
+	}
+}
+
+// Venlo96 is a 96 m² compartment of a Venlo glasshouse with heating pipes, two
+// screens and LED lamps, fitted to the lettuce compartment "Reference" of the
+// Autonomous Greenhouse Challenge 2022.
+func Venlo96() Greenhouse {
+	return Greenhouse{
+		Name: "venlo96", Floor: 96, Height: 5.7,
+		CoverArea: 1.21, CoverTransmits: 0.39, CoverHeat: 8e3, CoverConvection: 1.45, Emissivity: 0.5, WindStill: 2.8, WindRise: 1.2,
+		AirMass: 2.6e3, MassHeat: 2.2e5, MassExchange: 8, GroundLoss: 2.8, Ground: 20, SunToAir: 0.57,
+		VentArea: 0.18, VentDischarge: 0.19, VentWind: 0.07, VentHeight: 0.87, Leakage: 3e-5, FanFlow: 0,
+		ScreenTransmits: 0.75, ScreenSaves: 0.2, BlackoutTransmits: 0.01, BlackoutSaves: 0.51, ScreenBlocks: 0.93,
+		HeaterPower: 130, HeatToAir: 0.3, SurfaceCoeff: 0.75, SurfaceExponent: 1.32, SurfaceHeat: 9e3,
+		LampPower: 50, LampRadiant: 0.52, LampPPFD: 150, CO2Rate: 1.0e-6, FogRate: 0,
+		LeafBoundary: 275, StomataMin: 40, LeafPerMass: 75, LeafMost: 3, DryMassStart: 0.0036,
+	}
+}
+
+// GreenhousePreset returns the preset of that name: hobby30 or venlo96.
+func GreenhousePreset(name string) (Greenhouse, error) {
+	switch name {
+	case "hobby30":
+		return Hobby30(), nil
+	case "venlo96":
+		return Venlo96(), nil
+	}
+	return Greenhouse{}, greenhouse.Invalid("preset_invalid", "greenhouse preset %q is unknown: it is hobby30 or venlo96", name)
+}
