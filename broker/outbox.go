@@ -36,6 +36,7 @@ type outbox struct {
 	nextID   uint16
 	window   int // QoS 1 messages that may be in flight
 	maxSize  int // packet the client takes, from its CONNECT; 0 is any
+	corked   bool // messages wait, control bytes go
 	flushing bool
 	closing  bool // nothing more goes in; control bytes go out, then the socket closes
 	dead     bool // the socket is gone
@@ -62,6 +63,26 @@ func (o *outbox) addControl(b []byte) error {
 	o.control = append(o.control, b...)
 	o.wake()
 	return nil
+}
+
+// cork holds messages back until the next uncork, so that a SUBACK goes out
+// before what the subscription brings, though the subscription is made first.
+func (o *outbox) cork() {
+	o.mu.Lock()
+	o.corked = true
+	o.mu.Unlock()
+}
+
+// uncork queues control bytes and lets messages go on behind them.
+func (o *outbox) uncork(b []byte) error {
+	err := o.writeControl(b)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.corked = false
+	if o.head < len(o.queue) {
+		o.wake()
+	}
+	return err
 }
 
 // put queues a message and reports whether there was room. Retained messages
@@ -157,7 +178,7 @@ func (o *outbox) take(buf *[]byte) (done, finish bool) {
 	if o.control = o.control[:0]; cap(o.control) > 1024 {
 		o.control = nil
 	}
-	for !o.closing && o.head < len(o.queue) && len(*buf) < batchBytes && o.takeMessage(buf) {
+	for !o.closing && !o.corked && o.head < len(o.queue) && len(*buf) < batchBytes && o.takeMessage(buf) {
 	}
 	if o.head == len(o.queue) && o.head > 0 {
 		o.queue, o.head = nil, 0

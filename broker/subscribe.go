@@ -10,6 +10,7 @@ func (b *Broker) subscribe(c *conn, pk *packets.Packet) error {
 	if err := b.checkFilters(c, pk); err != nil {
 		return err
 	}
+	c.out.cork()
 	codes := make([]byte, len(pk.Filters))
 	fresh := make([]bool, len(pk.Filters))
 	for i := range pk.Filters {
@@ -22,7 +23,7 @@ func (b *Broker) subscribe(c *conn, pk *packets.Packet) error {
 		}
 		fresh[i] = b.enter(c.sess, f, codes[i])
 	}
-	if err := c.out.writeControl(appendSuback(nil, packets.Suback, c.version, pk.PacketID, codes)); err != nil {
+	if err := c.out.uncork(appendSuback(nil, packets.Suback, c.version, pk.PacketID, codes)); err != nil {
 		return err
 	}
 	for i := range pk.Filters {
