@@ -106,18 +106,19 @@ type AssignRequest struct {
 }
 
 // SwapRequest replaces the node of the path by another, which takes over its
-// points; or undoes the last swap.
+// points; or undoes that.
 type SwapRequest struct {
-	With greenhouse.UID `json:"with,omitempty" doc:"the uid of the new node; optional for an undo"`
+	With greenhouse.UID `json:"with" doc:"the uid of the new node"`
 	Undo bool           `json:"undo,omitempty"`
 }
 
 // Swapped says what a swap changed.
 type Swapped struct {
-	Old    Node                 `json:"old"`
-	New    Node                 `json:"new"`
-	Points []greenhouse.PointID `json:"points" doc:"points that changed hands; sensors among them want a calibration"`
-	Undone bool                 `json:"undone"`
+	Old     Node                 `json:"old"`
+	New     Node                 `json:"new"`
+	Points  []greenhouse.PointID `json:"points" doc:"points that changed hands; sensors among them want a calibration"`
+	Missing []greenhouse.PointID `json:"missing" doc:"points that nobody holds now: the new node has no such channel yet"`
+	Undone  bool                 `json:"undone"`
 }
 
 // NewSecret is a fresh secret of a node.

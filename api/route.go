@@ -72,7 +72,7 @@ const (
 const (
 	// HeaderIdempotencyKey makes repeating a POST harmless: up to 128 printable bytes.
 	HeaderIdempotencyKey = "Idempotency-Key"
-	// HeaderReason says why, for the audit: up to 500 bytes.
+	// HeaderReason says why, for the audit: up to 500 bytes, percent-encoded.
 	HeaderReason = "Greenhouse-Reason"
 	// HeaderReplayed marks an answer given before under the same key.
 	HeaderReplayed = "Idempotency-Replayed"
