@@ -81,18 +81,22 @@ func Hobby30() Greenhouse {
 }
 
 // Venlo96 is a 96 m² compartment of a Venlo glasshouse with heating pipes, two
-// screens and LED lamps, fitted to the lettuce compartment "Reference" of the
-// Autonomous Greenhouse Challenge 2022.
+// screens and LED lamps, fitted to the lettuce compartment "Reference" of both
+// experiments of the Autonomous Greenhouse Challenge 2022: winter days 0 to 20
+// and spring days 0 to 15 at once, by TestFitVenlo96. On the days held out,
+// TestVenlo96Validation finds 1.60 K and 5.8 % in winter, 1.63 K and 7.8 % in
+// spring. Several values lie at the bounds of the search: neighbours on all
+// sides and a crop on a sixth of the floor make it an effective model.
 func Venlo96() Greenhouse {
 	return Greenhouse{
 		Name: "venlo96", Floor: 96, Height: 5.7,
-		CoverArea: 1.21, CoverTransmits: 0.39, CoverHeat: 8e3, CoverConvection: 1.45, Emissivity: 0.5, WindStill: 2.8, WindRise: 1.2,
-		AirMass: 2.6e3, MassHeat: 2.2e5, MassExchange: 8, GroundLoss: 2.8, Ground: 20, SunToAir: 0.57,
-		VentArea: 0.18, VentDischarge: 0.19, VentWind: 0.07, VentHeight: 0.87, Leakage: 3e-5, FanFlow: 0,
-		ScreenTransmits: 0.75, ScreenSaves: 0.2, BlackoutTransmits: 0.01, BlackoutSaves: 0.51, ScreenBlocks: 0.93,
-		HeaterPower: 130, HeatToAir: 0.3, SurfaceCoeff: 0.75, SurfaceExponent: 1.32, SurfaceHeat: 9e3,
-		LampPower: 50, LampRadiant: 0.52, LampPPFD: 150, CO2Rate: 1.0e-6, FogRate: 0,
-		LeafBoundary: 275, StomataMin: 40, LeafPerMass: 75, LeafMost: 3, DryMassStart: 0.0036,
+		CoverArea: 1.21, CoverTransmits: 0.3057, CoverHeat: 8e3, CoverConvection: 1.2, Emissivity: 0.4, WindStill: 2.8, WindRise: 1.2,
+		AirMass: 3.04e4, MassHeat: 3.54e5, MassExchange: 3.74, GroundLoss: 5, Ground: 18.58, SunToAir: 0.8,
+		VentArea: 0.18, VentDischarge: 0.3013, VentWind: 0.02, VentHeight: 0.87, Leakage: 2e-5, FanFlow: 0,
+		ScreenTransmits: 0.842, ScreenSaves: 0.1, BlackoutTransmits: 0.01, BlackoutSaves: 0.5009, ScreenBlocks: 0.8696,
+		HeaterPower: 130, HeatToAir: 0.2, SurfaceCoeff: 1.2, SurfaceExponent: 1.32, SurfaceHeat: 9e3,
+		LampPower: 66.7, LampRadiant: 0.52, LampPPFD: 322, CO2Rate: 1.0e-6, FogRate: 0,
+		LeafBoundary: 275, StomataMin: 40, LeafPerMass: 54.8, LeafMost: 0.837, DryMassStart: 0.00903,
 	}
 }
 
