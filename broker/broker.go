@@ -14,8 +14,6 @@ import (
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
-
-	"greenhouse"
 )
 
 // Broker accepts MQTT clients. Make one with [New].
@@ -87,7 +85,7 @@ func capabilities(l *Limits) *mqtt.Capabilities {
 }
 
 // Serve accepts clients on l until l fails or the broker is closed, and closes
-// l. After Close it returns nil. It may be called for several listeners at once.
+// l. Once the broker is closed it returns nil. It may be called for several listeners at once.
 func (b *Broker) Serve(l net.Listener) error { return b.serve(l, nil) }
 
 // ServeTLS is Serve behind TLS 1.2 or newer. The handshake is part of the time
@@ -103,7 +101,7 @@ func (b *Broker) serve(l net.Listener, cfg *tls.Config) error {
 	b.mu.Lock()
 	if b.closed {
 		b.mu.Unlock()
-		return greenhouse.Unavailable("broker_closed", "the broker is closed")
+		return nil
 	}
 	b.listeners[l] = struct{}{}
 	b.work.Add(1)
@@ -225,6 +223,9 @@ func (b *Broker) converse(c *conn) (err error) {
 	}
 	c.first = first
 	c.connect = first[headerLen(first):]
+	if err := b.checkProtocol(c); err != nil {
+		return err
+	}
 	return b.mochi.EstablishConnection(c.listener, c)
 }
 

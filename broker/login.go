@@ -57,6 +57,24 @@ func (b *Broker) login(c *conn, pk *packets.Packet) error {
 	return nil
 }
 
+// checkProtocol turns down other protocols and versions before mochi decodes
+// a CONNECT whose form it can only guess.
+func (b *Broker) checkProtocol(c *conn) error {
+	n := 0
+	if len(c.connect) >= 2 {
+		n = int(c.connect[0])<<8 | int(c.connect[1])
+	}
+	if len(c.connect) < 2+n+1 {
+		b.refuse(c, RefusedMalformed, "", "packet that cannot be decoded")
+		return ErrViolation
+	}
+	name := string(c.connect[2 : 2+n])
+	if c.version = c.connect[2+n]; name == "MQTT" && (c.version == 4 || c.version == 5) {
+		return nil
+	}
+	return b.turnDown(c, &refusal{RefusedVersion, codeBadVersion, "", "neither MQTT 3.1.1 nor 5.0"})
+}
+
 // simplify leaves mochi only what it needs to answer.
 func simplify(pk *packets.Packet, key string) {
 	pk.Connect.ClientIdentifier = key
@@ -79,8 +97,6 @@ func (b *Broker) turnDown(c *conn, r *refusal) error {
 func checkConnect(c *conn, pk *packets.Packet) *refusal {
 	p := &pk.Connect
 	switch {
-	case !bytes.Equal(p.ProtocolName, []byte("MQTT")) || pk.ProtocolVersion != 4 && pk.ProtocolVersion != 5:
-		return &refusal{RefusedVersion, codeBadVersion, "", "neither MQTT 3.1.1 nor 5.0"}
 	case pk.ReservedBit != 0:
 		return &refusal{RefusedMalformed, codeMalformed, "", "reserved flag set"}
 	case pk.ProtocolVersion >= 5 && c.receiveMaximumZero():

@@ -34,8 +34,8 @@ type outbox struct {
 	bytes    int // of the messages in queue
 	inflight map[uint16]func()
 	nextID   uint16
-	window   int // QoS 1 messages that may be in flight
-	maxSize  int // packet the client takes, from its CONNECT; 0 is any
+	window   int  // QoS 1 messages that may be in flight
+	maxSize  int  // packet the client takes, from its CONNECT; 0 is any
 	corked   bool // messages wait, control bytes go
 	flushing bool
 	closing  bool // nothing more goes in; control bytes go out, then the socket closes
