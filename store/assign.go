@@ -47,7 +47,7 @@ func (tx *Tx) Assign(uid greenhouse.UID, zone greenhouse.ZoneID, ifVersion uint6
 			return greenhouse.Node{}, err
 		}
 	}
-	return *cloneNode(n), tx.saveEdit(n)
+	return tx.edited(n)
 }
 
 // Unassign takes a node out of its zone. Its points stay there, without a node;
@@ -65,7 +65,7 @@ func (tx *Tx) Unassign(uid greenhouse.UID, ifVersion uint64) (greenhouse.Node, e
 		return greenhouse.Node{}, err
 	}
 	n.Zone, n.State = "", greenhouse.NodeRegistered
-	return *cloneNode(n), tx.saveEdit(n)
+	return tx.edited(n)
 }
 
 // editable returns a node in service, if it is of the version the caller read.

@@ -88,7 +88,7 @@ func (tx *Tx) ReportConfig(uid greenhouse.UID, rev uint64, hash string, status g
 	if n.Config == old.Config {
 		return *n, nil
 	}
-	return *cloneNode(n), tx.saveNode(n)
+	return tx.noted(n)
 }
 
 // checkReportStatus refuses what a node may not say.

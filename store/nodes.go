@@ -47,6 +47,20 @@ func (tx *Tx) saveEdit(n *greenhouse.Node) error {
 	return tx.saveNode(n)
 }
 
+// edited is saveEdit that returns a copy of what is stored.
+func (tx *Tx) edited(n *greenhouse.Node) (greenhouse.Node, error) {
+	n.Version++
+	return tx.noted(n)
+}
+
+// noted is saveNode that returns a copy of what is stored.
+func (tx *Tx) noted(n *greenhouse.Node) (greenhouse.Node, error) {
+	if err := tx.saveNode(n); err != nil {
+		return greenhouse.Node{}, err
+	}
+	return *cloneNode(n), nil
+}
+
 // Join is the answer to a hello: get or create, in the transaction it runs in.
 // An unknown device becomes a node while pairing is open (else ErrForbidden,
 // code pairing_closed). A node that never logged in gets a fresh secret, and the
@@ -206,7 +220,8 @@ func (tx *Tx) Observe(uid greenhouse.UID, fw, hw, boot string) (greenhouse.Node,
 	if n.FW == old.FW && n.HW == old.HW && n.Boot == old.Boot {
 		return *n, false, nil
 	}
-	return *cloneNode(n), true, tx.saveNode(n)
+	saved, err := tx.noted(n)
+	return saved, true, err
 }
 
 // SetNodeState records how a node in a zone fares: active or degraded. It is no
@@ -257,7 +272,7 @@ func (tx *Tx) EditNode(uid greenhouse.UID, ifVersion uint64, fn func(*greenhouse
 	if sameRecord(old, n) {
 		return *n, nil
 	}
-	return *cloneNode(n), tx.saveEdit(n)
+	return tx.edited(n)
 }
 
 // checkFixed refuses an edit of what is fixed or has a verb of its own, and
@@ -305,7 +320,7 @@ func (tx *Tx) Decommission(uid greenhouse.UID) (greenhouse.Node, error) {
 	if err := tx.dropCredential(string(uid)); err != nil {
 		return greenhouse.Node{}, err
 	}
-	return *cloneNode(n), tx.saveEdit(n)
+	return tx.edited(n)
 }
 
 // clip cuts text of a device to a length and takes out what cannot be printed.

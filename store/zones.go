@@ -82,7 +82,10 @@ func (tx *Tx) EditZone(id greenhouse.ZoneID, ifVersion uint64, fn func(*greenhou
 	if sameRecord(old, z) {
 		return *z, nil
 	}
-	return *cloneZone(z), tx.saveZone(z)
+	if err := tx.saveZone(z); err != nil {
+		return greenhouse.Zone{}, err
+	}
+	return *cloneZone(z), nil
 }
 
 // DeleteZone removes a zone that holds no node, together with its points and
