@@ -171,7 +171,9 @@ func (f *Firmware) expired(c wire.Command, now time.Time) bool {
 func (f *Firmware) renew(now time.Time, c wire.Command, known *Remembered) {
 	known.Expires = c.Expires
 	o := f.output(c.Channel)
-	if c.Op != greenhouse.OpSet {
+	switch status := known.Report.Status; {
+	case c.Op != greenhouse.OpSet,
+		status != greenhouse.CommandDone && status != greenhouse.CommandAccepted && status != greenhouse.CommandNoEffect:
 		f.answer(known.Report)
 		return
 	}
