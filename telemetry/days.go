@@ -1,0 +1,247 @@
+package telemetry
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// maxOpenDays bounds the day files kept open for readers.
+const maxOpenDays = 48
+
+// Day files are named after their day: 20260131.hours.db while hours are still
+// being added, 20260131.db when the day has been packed for good.
+const (
+	growingSuffix = ".hours.db"
+	packedSuffix  = ".db"
+	dayLayout     = "20060102"
+)
+
+// days is the set of day files.
+type days struct {
+	dir   string
+	disk  Disk
+	mu    sync.Mutex
+	files map[int64]*dayFile
+	tick  atomic.Int64
+}
+
+func dayName(day int64, packed bool) string {
+	suffix := growingSuffix
+	if packed {
+		suffix = packedSuffix
+	}
+	return time.UnixMilli(day*dayMillis).UTC().Format(dayLayout) + suffix
+}
+
+// parseDayName is the inverse of dayName.
+func parseDayName(name string) (day int64, packed, ok bool) {
+	base, growing := strings.CutSuffix(name, growingSuffix)
+	if !growing {
+		if base, packed = strings.CutSuffix(name, packedSuffix); !packed {
+			return 0, false, false
+		}
+	}
+	t, err := time.Parse(dayLayout, base)
+	if err != nil {
+		return 0, false, false
+	}
+	return t.UnixMilli() / dayMillis, packed, true
+}
+
+// openDays lists the directory; no file is opened before it is needed. Where a
+// crash left a day twice, the packed file has all of it.
+func openDays(dir string, o *Options) (*days, error) {
+	ds := &days{dir: dir, disk: o.Disk, files: map[int64]*dayFile{}}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list day files: %w", err)
+	}
+	for _, d := range entries {
+		name := filepath.Join(dir, d.Name())
+		day, packed, ok := parseDayName(d.Name())
+		switch {
+		case strings.HasSuffix(d.Name(), ".new"):
+			_ = os.Remove(name) // left over by a crash; never used
+		case !ok:
+		case ds.files[day] == nil:
+			ds.files[day] = &dayFile{day: day, path: name, packed: packed}
+		default: // the directory is sorted: the packed name, without ".hours", comes first
+			if err := o.Disk.Remove(name); err != nil {
+				return nil, fmt.Errorf("remove day file that was packed: %w", err)
+			}
+		}
+	}
+	return ds, nil
+}
+
+func (ds *days) empty() bool {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	return len(ds.files) == 0
+}
+
+// get returns the file of a day, nil if there is none.
+func (ds *days) get(day int64) *dayFile {
+	ds.mu.Lock()
+	f := ds.files[day]
+	ds.mu.Unlock()
+	return f
+}
+
+// view reads a day, whichever file it is in at the moment; a day that is not
+// there has nothing.
+func (ds *days) view(day int64, fn func(tx *bolt.Tx) error) error {
+	for {
+		f := ds.get(day)
+		if f == nil {
+			return nil
+		}
+		f.used.Store(ds.tick.Add(1))
+		if err := f.view(fn); !errors.Is(err, errGone) {
+			return err
+		}
+	}
+}
+
+// between returns the files of the days from a to b, oldest first.
+func (ds *days) between(a, b int64) []*dayFile {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	var out []*dayFile
+	for day, f := range ds.files {
+		if day >= a && day <= b {
+			out = append(out, f)
+		}
+	}
+	slices.SortFunc(out, func(x, y *dayFile) int { return int(x.day - y.day) })
+	return out
+}
+
+// all returns every file, oldest first.
+func (ds *days) all() []*dayFile { return ds.between(-1<<62, 1<<62) }
+
+// ensure returns the file of a day, creating it if there is none.
+func (ds *days) ensure(day int64) (*dayFile, error) {
+	if f := ds.get(day); f != nil {
+		return f, nil
+	}
+	f := &dayFile{day: day, path: filepath.Join(ds.dir, dayName(day, false))}
+	db, err := createDay(f.path+".new", day)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Close(); err != nil {
+		return nil, fmt.Errorf("create day file: %w", err)
+	}
+	if err := ds.publish(f.path+".new", f.path); err != nil {
+		return nil, err
+	}
+	ds.put(f)
+	return f, nil
+}
+
+// publish gives a finished file its name: until then a power cut leaves
+// nothing, because bbolt's own first writes do not survive one.
+func (ds *days) publish(from, to string) error {
+	if err := ds.disk.Rename(from, to); err != nil {
+		return fmt.Errorf("publish day file: %w", err)
+	}
+	if err := ds.disk.SyncDir(ds.dir); err != nil {
+		return fmt.Errorf("publish day file: %w", err)
+	}
+	return nil
+}
+
+func (ds *days) put(f *dayFile) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	ds.files[f.day] = f
+}
+
+// createDay makes an empty, synced day file under a name that is not final.
+func createDay(path string, day int64) (*bolt.DB, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("create day file: %w", err)
+	}
+	db, err := bolt.Open(path, 0o600, dayOptions(true))
+	if err != nil {
+		return nil, fmt.Errorf("create day file: %w", err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		for _, b := range [...]string{bucketMeta, bucketSeries, bucketData, bucketTimes} {
+			if _, err := tx.CreateBucket([]byte(b)); err != nil {
+				return err
+			}
+		}
+		key := []byte("format")
+		v := binary.AppendVarint(binary.AppendUvarint(nil, dayFormat), day)
+		return tx.Bucket([]byte(bucketMeta)).Put(key, appendSum(v, bucketMeta, key))
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("create day file: %w", err), db.Close())
+	}
+	return db, nil
+}
+
+// drop forgets a day and closes its file, which the caller then renames or
+// removes. Readers that are in it finish first.
+func (ds *days) drop(f *dayFile) error {
+	ds.mu.Lock()
+	if ds.files[f.day] == f {
+		delete(ds.files, f.day)
+	}
+	ds.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gone = true
+	return f.shut()
+}
+
+// trim closes the files longest unused beyond maxOpenDays.
+func (ds *days) trim() {
+	all := ds.all()
+	used := func(f *dayFile) int64 { return f.used.Load() }
+	slices.SortFunc(all, func(a, b *dayFile) int { return int(used(b) - used(a)) })
+	open := 0
+	for _, f := range all {
+		if !f.mu.TryLock() {
+			open++
+			continue
+		}
+		if f.db != nil {
+			if open++; open > maxOpenDays {
+				_ = f.shut() // nothing is unsynced
+			}
+		}
+		f.mu.Unlock()
+	}
+}
+
+// size returns what the files occupy.
+func (ds *days) size() (bytes int64, n int) {
+	for _, f := range ds.all() {
+		if info, err := os.Stat(f.path); err == nil {
+			bytes += sizeOnDisk(info)
+			n++
+		}
+	}
+	return bytes, n
+}
+
+func (ds *days) close() error {
+	var err error
+	for _, f := range ds.all() {
+		err = errors.Join(err, ds.drop(f))
+	}
+	return err
+}

@@ -1,0 +1,133 @@
+package telemetry
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// dayTx reads and writes one day file inside a transaction. Its coder is
+// borrowed and serves one transaction at a time.
+type dayTx struct {
+	day                 int64
+	data, times, series *bolt.Bucket
+	c                   *chunkCoder
+	haveTimes           bool // c.times is the shared column below
+	timesOf             [2]uint32
+}
+
+// inDay opens the buckets.
+func inDay(tx *bolt.Tx, day int64, c *chunkCoder) (*dayTx, error) {
+	d := &dayTx{day: day, c: c, data: tx.Bucket([]byte(bucketData)), times: tx.Bucket([]byte(bucketTimes)), series: tx.Bucket([]byte(bucketSeries))}
+	if d.data == nil || d.times == nil || d.series == nil {
+		return nil, fmt.Errorf("%w: a bucket is missing", errDamaged)
+	}
+	return d, nil
+}
+
+// get returns the checked value under key, nil if there is none.
+func get(b *bolt.Bucket, bucket string, key []byte) ([]byte, error) {
+	v := b.Get(key)
+	if v == nil {
+		return nil, nil
+	}
+	value, ok := checkSum(v, bucket, key)
+	if !ok {
+		return nil, fmt.Errorf("%w: %s %x does not check", errDamaged, bucket, key)
+	}
+	return value, nil
+}
+
+// record returns what the file says of a series; present is false for nothing.
+func (d *dayTx) record(id uint32) (dayRecord, error) {
+	v, err := get(d.series, bucketSeries, seriesKey(id))
+	if err != nil || v == nil {
+		return dayRecord{}, err
+	}
+	r, err := decodeRecord(v)
+	if err != nil {
+		return dayRecord{}, fmt.Errorf("%w: record of series %d: %w", errDamaged, id, err)
+	}
+	return r, nil
+}
+
+func (d *dayTx) putRecord(id uint32, r dayRecord) error {
+	key := seriesKey(id)
+	return d.series.Put(key, appendSum(appendRecord(nil, r), bucketSeries, key))
+}
+
+// chunk returns the head of the chunk that begins with a window. The record
+// says that it is there.
+func (d *dayTx) chunk(window, id uint32) (chunkView, error) {
+	key := windowKey(window, id)
+	v, err := get(d.data, bucketData, key)
+	if err != nil {
+		return chunkView{}, err
+	}
+	if v == nil {
+		return chunkView{}, fmt.Errorf("%w: chunk %x is missing", errDamaged, key)
+	}
+	view, err := viewChunk(v)
+	if err != nil {
+		return view, fmt.Errorf("%w: chunk %x: %w", errDamaged, key, err)
+	}
+	return view, nil
+}
+
+// rows appends the readings of a chunk to dst.
+func (d *dayTx) rows(dst []row, window, id uint32) ([]row, error) {
+	v, err := d.chunk(window, id)
+	if err != nil {
+		return dst, err
+	}
+	if v.ref != 0 {
+		err = d.loadTimes(window, v.ref)
+	} else {
+		d.haveTimes = false
+	}
+	if err != nil {
+		return dst, err
+	}
+	out, err := d.c.rowsOf(dst, v, int64(window)*windowMillis)
+	if err != nil {
+		return dst, fmt.Errorf("%w: chunk of window %d, series %d: %w", errDamaged, window, id, err)
+	}
+	return out, nil
+}
+
+// loadTimes puts a shared column into c.times, unless it is there already.
+func (d *dayTx) loadTimes(window, col uint32) error {
+	if d.haveTimes && d.timesOf == [2]uint32{window, col} {
+		return nil
+	}
+	d.haveTimes = false
+	key := windowKey(window, col)
+	v, err := get(d.times, bucketTimes, key)
+	if err != nil {
+		return err
+	}
+	if v == nil {
+		return fmt.Errorf("%w: times %x are missing", errDamaged, key)
+	}
+	if _, err := d.c.decodeTimes(v); err != nil {
+		return fmt.Errorf("%w: times %x: %w", errDamaged, key, err)
+	}
+	d.haveTimes, d.timesOf = true, [2]uint32{window, col}
+	return nil
+}
+
+// nextColumn returns a number for a shared column of the window that none has.
+func (d *dayTx) nextColumn(window uint32) uint32 {
+	c := d.times.Cursor()
+	k, _ := c.Seek(windowKey(window+1, 0))
+	if k == nil {
+		k, _ = c.Last()
+	} else {
+		k, _ = c.Prev()
+	}
+	if len(k) == 8 && binary.BigEndian.Uint32(k) == window {
+		return binary.BigEndian.Uint32(k[4:]) + 1
+	}
+	return 1
+}

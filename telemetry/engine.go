@@ -1,0 +1,309 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"greenhouse"
+)
+
+// Engine keeps the readings of one site. All its methods may be called at
+// once from any goroutine.
+type Engine struct {
+	o    Options
+	lock *os.File
+
+	queue     *queue
+	committed chan struct{} // closed when the committer is done
+	chores    chan struct{} // wakes maintenance
+	stop      chan struct{} // ends maintenance
+	stopped   chan struct{}
+	closeOnce sync.Once
+	closeErr  error
+
+	mu   sync.RWMutex // guards st, and the list of segments and their windows
+	st   *state
+	wal  *wal
+	days *days
+
+	applied position // the log up to here is in st; under mu
+
+	maintain sync.Mutex // one maintenance pass at a time
+	sealer   sealer     // under maintain
+
+	// The committer's own.
+	composer composer
+	moved    []greenhouse.Latest
+
+	fault   atomic.Pointer[fault]
+	low     atomic.Bool // the disk is nearly full
+	sealAll atomic.Bool // the next pass seals open windows too
+
+	syncMean, syncMax                        atomic.Int64 // ns
+	stored, repeats, batchesDone             atomic.Int64
+	batchesFailed, faults, damaged, sealedAt atomic.Int64
+	sealErr                                  atomic.Pointer[error]
+	droppedDays, late                        atomic.Int64
+}
+
+// Open opens or creates the telemetry directory, replays the log and starts
+// the committer. Damaged files are set aside and told of in Stats and in gaps,
+// never silently replaced. The error wraps [greenhouse.ErrUnavailable] if
+// another process has the directory.
+func Open(o Options) (*Engine, error) {
+	o.defaults()
+	e := &Engine{o: o, committed: make(chan struct{}), chores: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{})}
+	if err := e.open(); err != nil {
+		if e.lock != nil {
+			e.lock.Close()
+		}
+		return nil, fmt.Errorf("open telemetry: %w", err)
+	}
+	go e.committer()
+	go e.maintenance()
+	return e, nil
+}
+
+func (e *Engine) logDir() string { return filepath.Join(e.o.Dir, "log") }
+func (e *Engine) dayDir() string { return filepath.Join(e.o.Dir, "days") }
+
+func (e *Engine) open() (err error) {
+	for _, dir := range [...]string{e.logDir(), e.dayDir()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	if e.lock, err = lockDir(e.o.Dir); err != nil {
+		return err
+	}
+	// What a killed process renamed or created may be visible without being durable.
+	for _, dir := range [...]string{e.logDir(), e.dayDir(), e.o.Dir} {
+		if err := e.o.Disk.SyncDir(dir); err != nil {
+			return fmt.Errorf("sync directory: %w", err)
+		}
+	}
+	if e.days, err = openDays(e.dayDir(), &e.o); err != nil {
+		return err
+	}
+	ck, err := e.loadState()
+	if err != nil {
+		return err
+	}
+	if err := e.openLog(ck); err != nil {
+		return err
+	}
+	e.queue = newQueue(&e.o)
+	e.composer = composer{o: &e.o, st: e.st, series: map[greenhouse.PointID]uint32{}, streams: map[bootKey]uint32{}}
+	e.checkSpace()
+	return nil
+}
+
+// loadState reads the checkpoint; where both copies are lost, names and latest
+// values are read back from the day files.
+func (e *Engine) loadState() (ck checkpoint, err error) {
+	var damaged []string
+	e.st, ck, damaged, err = loadCheckpoint(e.o.Dir)
+	if err != nil {
+		return ck, err
+	}
+	for _, name := range damaged {
+		e.setAside(name)
+	}
+	if ck.at == (position{}) && !e.days.empty() {
+		e.o.Log.Warn("no checkpoint can be read; rebuilding names and latest values from the day files")
+		return ck, e.rebuild()
+	}
+	return ck, nil
+}
+
+// setAside renames a damaged file so that it can be looked at.
+func (e *Engine) setAside(name string) {
+	to := name + ".corrupt-" + e.o.Now().UTC().Format("20060102T150405")
+	e.damaged.Add(1)
+	e.o.Log.Error("a damaged file was set aside", "file", name, "as", to)
+	if err := e.o.Disk.Rename(name, to); err != nil {
+		e.o.Log.Error("a damaged file cannot be renamed", "file", name, "error", err)
+	}
+}
+
+// lockDir takes the directory for this process and leaves its pid in the lock
+// file.
+func lockDir(dir string) (*os.File, error) {
+	name := filepath.Join(dir, "lock")
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := lockFile(f); err != nil {
+		f.Close()
+		pid, _ := os.ReadFile(name) // only for the message
+		return nil, greenhouse.Unavailable("telemetry_locked", "telemetry in %s is held by process %s", dir, strings.TrimSpace(string(pid))).
+			WithHint("stop the other edged, or give this one a data directory of its own")
+	}
+	if err := f.Truncate(0); err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// Close stops taking batches, commits what is queued, writes a checkpoint and
+// closes the files. If ctx ends first, what is still queued stays unpromised
+// and the goroutines end by themselves once the disk lets them.
+func (e *Engine) Close(ctx context.Context) error {
+	e.closeOnce.Do(func() { e.closeErr = e.close(ctx) })
+	return e.closeErr
+}
+
+func (e *Engine) close(ctx context.Context) error {
+	e.queue.close()
+	close(e.stop)
+	for _, done := range [...]chan struct{}{e.committed, e.stopped} {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return fmt.Errorf("close telemetry: %w", ctx.Err())
+		}
+	}
+	e.maintain.Lock()
+	defer e.maintain.Unlock()
+	var err error
+	if e.fault.Load() == nil {
+		err = e.writeCheckpoint()
+	}
+	e.wal.abandon()
+	return errors.Join(err, e.days.close(), e.lock.Close())
+}
+
+// Latest returns the newest reading of a point, and whether there is one.
+func (e *Engine) Latest(p greenhouse.PointID) (greenhouse.Latest, bool) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	s := e.st.points[p]
+	if s == nil || s.latest.at == 0 {
+		return greenhouse.Latest{}, false
+	}
+	return s.last(), true
+}
+
+// Snapshot puts the newest reading of every point into dst, all as of one
+// commit.
+func (e *Engine) Snapshot(dst map[greenhouse.PointID]greenhouse.Latest) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	for _, s := range e.st.series[1:] {
+		if s != nil && s.latest.at != 0 {
+			dst[s.point] = s.last()
+		}
+	}
+}
+
+// LatestOf fills dst with the newest reading of each point, as of one commit;
+// a point without one gets a reading at 0. dst must be as long as points.
+func (e *Engine) LatestOf(points []greenhouse.PointID, dst []greenhouse.Latest) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	for i, p := range points {
+		if s := e.st.points[p]; s != nil {
+			dst[i] = s.last()
+		} else {
+			dst[i] = greenhouse.Latest{Reading: greenhouse.Reading{Point: p, Quality: greenhouse.Bad}}
+		}
+	}
+}
+
+// AddGap records a loss and returns when it is on disk. It is merged with a
+// gap of the same kind that it touches.
+func (e *Engine) AddGap(ctx context.Context, g greenhouse.Gap) error {
+	if g.From > g.To || g.From < 0 || g.To > maxTime || len(g.Point) > maxName || len(g.Node) > maxName || len(g.Cause) > maxName || g.Count < 0 {
+		return greenhouse.Invalid("gap_invalid", "a gap runs from an instant to one not before it, with a count of at least 0")
+	}
+	done := make(chan error, 1)
+	if err := e.queue.put(ctx, &Batch{gap: &g, Urgent: true, Arrived: e.o.Now(), Done: func(err error) { done <- err }}); err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("record gap: %w", ctx.Err())
+	}
+}
+
+// Gaps returns the losses that touch [from, to) and concern the point: its own
+// and those of the nodes that have written it. An empty point means all.
+func (e *Engine) Gaps(p greenhouse.PointID, from, to greenhouse.Millis) []greenhouse.Gap {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.gapsOf(p, from, to)
+}
+
+func (e *Engine) gapsOf(p greenhouse.PointID, from, to greenhouse.Millis) []greenhouse.Gap {
+	s := e.st.points[p]
+	return e.st.gaps.overlapping(from, to, func(g *greenhouse.Gap) bool {
+		return p == "" || g.Point == p || g.Point == "" && g.Node == "" || g.Point == "" && s != nil && s.wrote(g.Node)
+	})
+}
+
+// wrote reports whether the node has written to the series.
+func (s *series) wrote(uid greenhouse.UID) bool {
+	for _, n := range s.nodes {
+		if n.uid == uid {
+			return true
+		}
+	}
+	return false
+}
+
+// writeCheckpoint saves the state without readings, twice.
+func (e *Engine) writeCheckpoint() error {
+	_, err := e.checkpoint()
+	return err
+}
+
+func (e *Engine) checkpoint() (position, error) {
+	e.mu.RLock()
+	at := e.applied
+	data := appendCheckpoint(nil, e.st, at, e.wal.segs)
+	e.mu.RUnlock()
+	for _, name := range checkpointNames(e.o.Dir) {
+		e.wal.count(0, int64(len(data)))
+		if err := writeWhole(e.o.Disk, e.o.Dir, name, data); err != nil {
+			return at, fmt.Errorf("write checkpoint: %w", err)
+		}
+	}
+	return at, nil
+}
+
+// maintenance looks after sealing, retention, space and the spare segment.
+func (e *Engine) maintenance() {
+	defer close(e.stopped)
+	every := e.o.Maintain
+	if every < 0 {
+		every = 100 * 365 * 24 * time.Hour
+	}
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-t.C:
+		case <-e.chores:
+		}
+		if err := e.Maintain(); err != nil {
+			e.o.Log.Error("telemetry maintenance", "error", err)
+		}
+	}
+}

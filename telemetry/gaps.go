@@ -1,0 +1,140 @@
+package telemetry
+
+import (
+	"slices"
+
+	"greenhouse"
+)
+
+// gapSlack is how close, in ms, two gaps of one kind must lie to be told as one.
+const gapSlack = 60_000
+
+// maxGaps bounds the gaps kept; beyond it the oldest of one kind within a day
+// are told as one, and if that does not help the oldest are forgotten.
+const maxGaps = 50_000
+
+// gapKind is what two gaps must share to be merged.
+type gapKind struct {
+	point greenhouse.PointID
+	node  greenhouse.UID
+	cause string
+}
+
+func kindOf(g greenhouse.Gap) gapKind { return gapKind{g.Point, g.Node, g.Cause} }
+
+// gapList holds the gaps known, each under a number that merging keeps.
+type gapList struct {
+	next  uint64
+	byID  map[uint64]*greenhouse.Gap
+	last  map[gapKind]uint64 // the newest of each kind
+	shift int64              // gaps forgotten for lack of room
+}
+
+func newGapList() gapList {
+	return gapList{next: 1, byID: map[uint64]*greenhouse.Gap{}, last: map[gapKind]uint64{}}
+}
+
+// add merges g into the newest gap of its kind if they touch, and returns the
+// number it is told under.
+func (l *gapList) add(g greenhouse.Gap) uint64 {
+	if id, ok := l.last[kindOf(g)]; ok {
+		old := l.byID[id]
+		if g.From <= old.To+gapSlack && g.To >= old.From-gapSlack {
+			old.From, old.To = min(old.From, g.From), max(old.To, g.To)
+			old.Count += g.Count
+			return id
+		}
+	}
+	id := l.next
+	l.next++
+	l.byID[id] = &g
+	l.last[kindOf(g)] = id
+	if len(l.byID) > maxGaps {
+		l.fold()
+	}
+	return id
+}
+
+// fill takes n back from gap id, whose missing messages came after all; a gap
+// with nothing left disappears.
+func (l *gapList) fill(id uint64, n int64) {
+	g, ok := l.byID[id]
+	if !ok {
+		return
+	}
+	if g.Count -= n; g.Count <= 0 {
+		l.remove(id)
+	}
+}
+
+func (l *gapList) remove(id uint64) {
+	k := kindOf(*l.byID[id])
+	if l.last[k] == id {
+		delete(l.last, k)
+	}
+	delete(l.byID, id)
+}
+
+// ids returns the numbers of all gaps in the order of their beginning.
+func (l *gapList) ids() []uint64 {
+	ids := make([]uint64, 0, len(l.byID))
+	for id := range l.byID {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b uint64) int {
+		if d := l.byID[a].From - l.byID[b].From; d != 0 {
+			return int(min(max(d, -1), 1))
+		}
+		return int(min(max(int64(a)-int64(b), -1), 1))
+	})
+	return ids
+}
+
+// fold makes room: gaps of one kind that began within a day of each other
+// become one, oldest first, until a tenth is free.
+func (l *gapList) fold() {
+	const day = 24 * 60 * 60 * 1000
+	ids := l.ids()
+	into := map[gapKind]uint64{}
+	for _, id := range ids {
+		g := l.byID[id]
+		k := kindOf(*g)
+		if first, ok := into[k]; ok && g.From-l.byID[first].From < day && l.last[k] != id {
+			f := l.byID[first]
+			f.To = max(f.To, g.To)
+			f.Count += g.Count
+			delete(l.byID, id)
+		} else {
+			into[k] = id
+		}
+		if len(l.byID) <= maxGaps*9/10 {
+			return
+		}
+	}
+	for _, id := range l.ids()[:len(l.byID)-maxGaps*9/10] {
+		l.remove(id)
+		l.shift++
+	}
+}
+
+// dropBefore forgets gaps that ended before t.
+func (l *gapList) dropBefore(t greenhouse.Millis) {
+	for id, g := range l.byID {
+		if g.To < t {
+			l.remove(id)
+		}
+	}
+}
+
+// overlapping returns the gaps that touch [from, to) and satisfy keep, in
+// order; an instant counts as touching where it lies.
+func (l *gapList) overlapping(from, to greenhouse.Millis, keep func(*greenhouse.Gap) bool) []greenhouse.Gap {
+	var out []greenhouse.Gap
+	for _, g := range l.byID {
+		if g.From < to && g.To >= from && keep(g) {
+			out = append(out, *g)
+		}
+	}
+	slices.SortFunc(out, func(a, b greenhouse.Gap) int { return int(min(max(a.From-b.From, -1), 1)) })
+	return out
+}

@@ -1,0 +1,429 @@
+package telemetry
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"greenhouse"
+)
+
+// Step is how finely history is told.
+type Step string
+
+// The steps. Auto takes raw for up to 6 hours, minutes up to 2 days, hours up
+// to 90 days, and days beyond. Rollups are whole bins in UTC: from is rounded
+// down and to is rounded up.
+const (
+	StepRaw    Step = "raw"
+	StepMinute Step = "1m"
+	StepHour   Step = "1h"
+	StepDay    Step = "1d"
+	StepAuto   Step = "auto"
+)
+
+// MaxSamples bounds the samples of one answer.
+const MaxSamples = 100_000
+
+// ParseStep returns the step named s; "" is auto.
+func ParseStep(s string) (Step, error) {
+	switch v := Step(s); v {
+	case StepRaw, StepMinute, StepHour, StepDay, StepAuto:
+		return v, nil
+	case "":
+		return StepAuto, nil
+	}
+	return "", greenhouse.Invalid("step_invalid", "step %q is unknown: it is raw, 1m, 1h, 1d or auto", s)
+}
+
+// millis returns the width of a rollup's bins.
+func (s Step) millis() int64 {
+	switch s {
+	case StepMinute:
+		return time.Minute.Milliseconds()
+	case StepHour:
+		return windowMillis
+	case StepDay:
+		return dayMillis
+	}
+	return 1
+}
+
+// resolve turns auto into a step fit for the range.
+func (s Step) resolve(from, to int64) Step {
+	if s != StepAuto && s != "" {
+		return s
+	}
+	switch d := time.Duration(to-from) * time.Millisecond; {
+	case to-from < 0 || d < 0: // an overflow: very long
+		return StepDay
+	case d <= 6*time.Hour:
+		return StepRaw
+	case d <= 48*time.Hour:
+		return StepMinute
+	case d <= 90*24*time.Hour:
+		return StepHour
+	}
+	return StepDay
+}
+
+// Query asks for the history of one point.
+type Query struct {
+	Point  greenhouse.PointID
+	From   greenhouse.Millis // inclusive
+	To     greenhouse.Millis // exclusive; 0 means everything
+	Step   Step              // "" means auto
+	Limit  int               // most samples; 0 or more than MaxSamples means MaxSamples
+	Cursor string            // Next of the answer before, with the same query otherwise
+}
+
+// HistorySample is one reading, or one bin of a rollup.
+type HistorySample struct {
+	TS      greenhouse.Millis  // when it was measured, or where the bin begins
+	Value   float64            // NaN for none; in a rollup the mean
+	Quality greenhouse.Quality // in a rollup the worst that was counted, Bad if nothing was
+	Min     float64            // rollups only, as all below
+	Max     float64
+	Last    float64
+	Count   int // usable readings: those that are not bad
+	Bad     int // readings left out
+}
+
+// Result is the answer to a Query, oldest sample first.
+type Result struct {
+	Step    Step // the one used
+	Samples []HistorySample
+	Gaps    []greenhouse.Gap // known losses that touch the range, damage found while reading included
+	Next    string           // cursor of the rest, "" if this is all
+}
+
+// History answers q. A reading committed before the call is in the answer
+// exactly once; one committed meanwhile may be. It copies out day by day and
+// keeps no transaction open in between. A point nobody has written is
+// [greenhouse.ErrNotFound].
+func (e *Engine) History(ctx context.Context, q Query) (Result, error) {
+	r, err := e.newReading(&q)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := r.run(ctx); err != nil {
+		return Result{}, err
+	}
+	r.out.Gaps = append(e.Gaps(q.Point, q.From, q.To), r.gaps...)
+	slices.SortStableFunc(r.out.Gaps, func(a, b greenhouse.Gap) int { return cmp.Compare(a.From, b.From) })
+	return r.out, nil
+}
+
+// Scan calls fn with every reading of a point in [from, to), oldest first,
+// however many there are; to = 0 means all. fn runs outside any transaction
+// and may be slow; its error ends the scan. What is promised of History about
+// readings that arrive meanwhile holds here. Damage is left out: ask Gaps.
+func (e *Engine) Scan(ctx context.Context, p greenhouse.PointID, from, to greenhouse.Millis, fn func(greenhouse.Reading) error) error {
+	r, err := e.newReading(&Query{Point: p, From: from, To: to, Step: StepRaw})
+	if err != nil {
+		return err
+	}
+	r.each = func(x row) (bool, error) {
+		return true, fn(greenhouse.Reading{Point: p, At: greenhouse.Millis(x.at), Value: x.v, Quality: x.q})
+	}
+	return r.run(ctx)
+}
+
+// reader is one query at work.
+type reader struct {
+	e        *Engine
+	q        *Query
+	id       uint32
+	from, to int64
+	step     int64
+	memory   []row // everything in memory for the range, as of the start
+	rows     []row
+	coder    chunkCoder
+	gaps     []greenhouse.Gap
+	out      Result
+	each     func(row) (more bool, err error) // raw: where rows go
+
+	bin  summary
+	binT int64
+}
+
+// newReading checks a query and copies what memory has.
+func (e *Engine) newReading(q *Query) (*reader, error) {
+	if q.To <= 0 {
+		q.To = maxTime + 1
+	}
+	q.From = max(q.From, 0)
+	if q.From > q.To {
+		return nil, greenhouse.Invalid("range_invalid", "the range ends before it begins")
+	}
+	if q.Limit <= 0 || q.Limit > MaxSamples {
+		q.Limit = MaxSamples
+	}
+	step, err := ParseStep(string(q.Step))
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{e: e, q: q, from: int64(q.From), to: min(int64(q.To), maxTime+1)}
+	r.each = r.sample
+	r.memory, r.id, err = e.inMemory(q.Point, &r.from, &r.to, &step)
+	if err != nil {
+		return nil, err
+	}
+	r.step, r.out.Step = step.millis(), step
+	if q.Cursor != "" {
+		at, err := strconv.ParseInt(q.Cursor, 36, 64)
+		if err != nil || at < r.from {
+			return nil, greenhouse.Invalid("cursor_invalid", "cursor %q does not belong to this query", q.Cursor)
+		}
+		r.from = at
+		i, _ := slices.BinarySearchFunc(r.memory, at, func(x row, at int64) int { return cmp.Compare(x.at, at) })
+		r.memory = r.memory[i:]
+	}
+	return r, nil
+}
+
+// inMemory resolves the step, widens the range to whole bins, and copies the
+// rows of the head and of windows being sealed.
+func (e *Engine) inMemory(p greenhouse.PointID, from, to *int64, step *Step) ([]row, uint32, error) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	s := e.st.points[p]
+	if s == nil {
+		return nil, 0, greenhouse.NotFound("point", string(p)).WithHint("it has no history yet: see greenctl point list")
+	}
+	*step = step.resolve(*from, min(*to, e.st.newest+1))
+	if w := step.millis(); w > 1 {
+		*from -= *from % w
+		if rest := *to % w; rest != 0 {
+			*to += w - rest
+		}
+	}
+	var head, frozen []row
+	for _, b := range s.head {
+		head = b.appendRows(head, *from, *to)
+	}
+	for _, b := range s.frozen {
+		frozen = b.appendRows(frozen, *from, *to)
+	}
+	if len(frozen) == 0 {
+		return head, s.id, nil
+	}
+	return mergeRows(nil, frozen, head), s.id, nil
+}
+
+// run visits the days of the range in order.
+func (r *reader) run(ctx context.Context) error {
+	r.binT = -1
+	for _, day := range r.days() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		more, err := r.readDay(day)
+		if err != nil {
+			return err
+		}
+		if !more {
+			return nil
+		}
+	}
+	r.flush()
+	return nil
+}
+
+// days returns the days that have anything, on disk or in memory.
+func (r *reader) days() []int64 {
+	var list []int64
+	for _, f := range r.e.days.between(r.from/dayMillis, (r.to-1)/dayMillis) {
+		list = append(list, f.day)
+	}
+	for i, x := range r.memory {
+		if d := x.at / dayMillis; i == 0 || d != r.memory[i-1].at/dayMillis {
+			list = append(list, d)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// readDay answers for one day; more is false when the limit is reached.
+func (r *reader) readDay(day int64) (more bool, err error) {
+	n, _ := slices.BinarySearchFunc(r.memory, (day+1)*dayMillis, func(x row, at int64) int { return cmp.Compare(x.at, at) })
+	mem := r.memory[:n]
+	r.memory = r.memory[n:]
+	if n == 0 && r.step >= windowMillis {
+		if done, more := r.summaries(day); done {
+			return more, nil
+		}
+	}
+	r.rows = r.rows[:0]
+	if err := r.load(day); err != nil {
+		return false, err
+	}
+	rows := r.rows
+	if n > 0 {
+		rows = mergeRows(nil, rows, mem)
+	}
+	for _, x := range rows {
+		if r.step == 1 {
+			more, err = r.each(x)
+		} else {
+			more, err = r.add(x.at, func(s *summary) { s.add(x) }), nil
+		}
+		if !more || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// load appends the day's sealed rows of the range to r.rows. Damage becomes a
+// gap of the answer.
+func (r *reader) load(day int64) error {
+	err := r.e.days.view(day, func(tx *bolt.Tx) error {
+		d, err := inDay(tx, day, &r.coder)
+		if err != nil {
+			return err
+		}
+		rec, err := d.record(r.id)
+		if err != nil || !rec.present {
+			return err
+		}
+		for h := range dayWindows {
+			start := day*dayMillis + int64(h)*windowMillis
+			if rec.starts&(1<<h) == 0 || start >= r.to || start+int64(rec.span)*windowMillis <= r.from {
+				continue
+			}
+			n := len(r.rows)
+			r.rows, err = d.rows(r.rows, uint32(start/windowMillis), r.id)
+			if err != nil {
+				r.rows = r.rows[:n]
+				r.damage(start, start+int64(rec.span)*windowMillis-1, err)
+				continue
+			}
+			r.rows = clip(r.rows, n, r.from, r.to)
+		}
+		return nil
+	})
+	if isDamage(err) {
+		r.damage(day*dayMillis, (day+1)*dayMillis-1, err)
+		return nil
+	}
+	return err
+}
+
+// clip drops the rows from index n on that lie outside [from, to).
+func clip(rows []row, n int, from, to int64) []row {
+	at := func(x row, t int64) int { return cmp.Compare(x.at, t) }
+	end, _ := slices.BinarySearchFunc(rows[n:], to, at)
+	rows = rows[:n+end]
+	if first, _ := slices.BinarySearchFunc(rows[n:], from, at); first > 0 {
+		rows = slices.Delete(rows, n, n+first)
+	}
+	return rows
+}
+
+func (r *reader) damage(from, to int64, err error) {
+	r.e.damaged.Add(1)
+	r.e.o.Log.Error("history does not read back", "point", r.q.Point, "from", from, "to", to, "error", err)
+	r.gaps = append(r.gaps, greenhouse.Gap{Point: r.q.Point, From: greenhouse.Millis(from), To: greenhouse.Millis(to), Cause: CauseCorrupt})
+}
+
+// sample adds a raw sample to the answer.
+func (r *reader) sample(x row) (bool, error) {
+	if len(r.out.Samples) >= r.q.Limit {
+		r.out.Next = strconv.FormatInt(x.at, 36)
+		return false, nil
+	}
+	h := HistorySample{TS: greenhouse.Millis(x.at), Value: x.v, Quality: x.q}
+	r.out.Samples = append(r.out.Samples, h)
+	return true, nil
+}
+
+// add puts what fn knows into the bin of at; false means the answer is full.
+func (r *reader) add(at int64, fn func(*summary)) bool {
+	if t := at - at%r.step; t != r.binT {
+		r.flush()
+		if len(r.out.Samples) >= r.q.Limit {
+			r.out.Next = strconv.FormatInt(t, 36)
+			return false
+		}
+		r.binT, r.bin = t, summary{}
+	}
+	fn(&r.bin)
+	return true
+}
+
+// flush adds the bin at hand to the answer.
+func (r *reader) flush() {
+	if r.binT < 0 || r.bin.count+r.bin.bad == 0 {
+		return
+	}
+	h := HistorySample{TS: greenhouse.Millis(r.binT), Value: math.NaN(), Quality: greenhouse.Bad, Min: math.NaN(), Max: math.NaN(), Last: math.NaN(), Count: r.bin.count, Bad: r.bin.bad}
+	if b := r.bin; b.count > 0 {
+		h.Value, h.Quality, h.Min, h.Max, h.Last = b.sum/float64(b.count), b.worst, b.min, b.max, b.last
+	}
+	r.out.Samples = append(r.out.Samples, h)
+	r.bin = summary{}
+	r.binT = -1
+}
+
+// summaries answers for a day from the summaries of its chunks, where these
+// are no longer than the step; done is false where rows must be read.
+func (r *reader) summaries(day int64) (done, more bool) {
+	base := day * dayMillis
+	if r.from > base || r.to < base+dayMillis {
+		if r.step == dayMillis || r.step > windowMillis {
+			return false, true
+		}
+	}
+	type part struct {
+		at  int64
+		sum summary
+	}
+	var parts []part
+	err := r.e.days.view(day, func(tx *bolt.Tx) error {
+		d, err := inDay(tx, day, &r.coder)
+		if err != nil {
+			return err
+		}
+		rec, err := d.record(r.id)
+		if err != nil || !rec.present {
+			done = err == nil
+			return err
+		}
+		if rec.summed && r.step == dayMillis {
+			parts, done = append(parts, part{base, rec.sum}), true
+			return nil
+		}
+		if int64(rec.span)*windowMillis > r.step {
+			return nil
+		}
+		for h := range dayWindows {
+			start := base + int64(h)*windowMillis
+			if rec.starts&(1<<h) == 0 || start >= r.to || start < r.from {
+				continue
+			}
+			v, err := d.chunk(uint32(start/windowMillis), r.id)
+			if err != nil {
+				return err
+			}
+			parts = append(parts, part{start, v.sum})
+		}
+		done = true
+		return nil
+	})
+	if err != nil || !done {
+		return false, true // reading the rows tells of damage
+	}
+	for _, p := range parts {
+		if !r.add(p.at, func(s *summary) { s.merge(p.sum) }) {
+			return true, false
+		}
+	}
+	return true, true
+}

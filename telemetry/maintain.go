@@ -1,0 +1,223 @@
+package telemetry
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"greenhouse"
+)
+
+const (
+	// packDelay is how long after its end a day is packed, so that most of
+	// what comes late is in.
+	packDelay = 2 * time.Hour
+	// dropsPerPass bounds how many days age away in one pass: a clock that
+	// jumps must not take years of history with it.
+	dropsPerPass = 7
+)
+
+// Maintain does what is due now: seal closed windows, pack finished days, drop
+// days beyond retention, watch free space, prepare the next log segment. The
+// engine calls it by itself; it is exported for tools and tests.
+func (e *Engine) Maintain() error {
+	e.maintain.Lock()
+	defer e.maintain.Unlock()
+	now := e.o.Now()
+	e.checkSpace()
+	if e.fault.Load() != nil {
+		signal(e.queue.wake) // the committer tries to mend it
+	}
+	err := e.sealDue(now)
+	if err == nil {
+		err = e.packDue(now)
+	}
+	if err != nil {
+		e.sealErr.Store(&err)
+	} else {
+		e.sealErr.Store(nil)
+	}
+	err = errors.Join(err, e.retain(now))
+	if !e.low.Load() {
+		if rerr := e.wal.ready(); rerr != nil {
+			err = errors.Join(err, fmt.Errorf("prepare log segment: %w", rerr))
+		}
+	}
+	e.days.trim()
+	return err
+}
+
+// checkSpace pauses telemetry while the disk is nearly full, and ends the
+// pause with a quarter to spare.
+func (e *Engine) checkSpace() {
+	if e.o.MinFree < 0 {
+		return
+	}
+	free, err := e.o.Free(e.o.Dir)
+	if err != nil {
+		e.o.Log.Warn("free disk space is unknown", "error", err)
+		return
+	}
+	least := uint64(e.o.MinFree)
+	switch {
+	case free < least && !e.low.Swap(true):
+		e.o.Log.Error("telemetry is paused: the disk is nearly full", "free", free, "least", least)
+	case free >= least+least/4 && e.low.Swap(false):
+		e.o.Log.Info("the disk has room again", "free", free)
+	}
+}
+
+// sealDue seals what the clock has closed, or everything if memory or log grow
+// beyond their bounds.
+func (e *Engine) sealDue(now time.Time) error {
+	limit := uint32(max(now.Add(-e.o.SealDelay).UnixMilli()/windowMillis, 0))
+	e.mu.RLock()
+	full := e.st.cells > e.o.HeadReadings || e.wal.bytes() > e.o.LogBytes
+	e.mu.RUnlock()
+	if full || e.sealAll.Load() {
+		limit = math.MaxUint32
+	}
+	if err := e.seal(limit); err != nil {
+		return err
+	}
+	if limit == math.MaxUint32 {
+		e.sealAll.Store(false)
+	}
+	return nil
+}
+
+// Seal seals all windows now, open ones too. Later readings are merged in.
+func (e *Engine) Seal() error {
+	e.maintain.Lock()
+	defer e.maintain.Unlock()
+	if err := e.seal(math.MaxUint32); err != nil { // what an earlier pass left
+		return err
+	}
+	return e.seal(math.MaxUint32)
+}
+
+// packDue packs days that ended packDelay ago.
+func (e *Engine) packDue(now time.Time) error {
+	before := now.Add(-packDelay).UnixMilli() / dayMillis
+	for _, f := range e.days.all() {
+		if f.packed || f.day >= before {
+			continue
+		}
+		if err := e.pack(f); err != nil {
+			return err
+		}
+		select {
+		case <-e.stop:
+			return nil
+		default:
+		}
+	}
+	return nil
+}
+
+// retain drops the oldest days beyond the age and the disk budget. Age is
+// measured by the data too: a clock that runs far ahead of it drops nothing.
+func (e *Engine) retain(now time.Time) error {
+	all := e.days.all()
+	if len(all) == 0 || !e.o.ClockTrusted() {
+		return nil
+	}
+	newest := all[len(all)-1].day
+	today := min(now.UnixMilli()/dayMillis, newest+7)
+	oldest := (today*dayMillis - e.o.Retention.Milliseconds()) / dayMillis
+	dropped := 0
+	for len(all) > 1 && all[0].day < oldest && dropped < dropsPerPass {
+		if err := e.dropDay(all[0], "age"); err != nil {
+			return err
+		}
+		all = all[1:]
+		dropped++
+	}
+	size, _ := e.days.size()
+	for e.o.MaxBytes > 0 && size > e.o.MaxBytes && len(all) > 1 {
+		if err := e.dropDay(all[0], "disk budget"); err != nil {
+			return err
+		}
+		all = all[1:]
+		size, _ = e.days.size()
+	}
+	e.mu.Lock()
+	e.st.gaps.dropBefore(greenhouse.Millis(oldest * dayMillis))
+	e.mu.Unlock()
+	return nil
+}
+
+// dropDay removes a day of history for good.
+func (e *Engine) dropDay(f *dayFile, why string) error {
+	e.o.Log.Info("a day of history is dropped", "file", f.path, "because", why)
+	if err := e.days.drop(f); err != nil {
+		return fmt.Errorf("drop day: %w", err)
+	}
+	if err := e.o.Disk.Remove(f.path); err != nil {
+		return fmt.Errorf("drop day: %w", err)
+	}
+	e.droppedDays.Add(1)
+	return nil
+}
+
+// lostDay records that what was sealed of a day can no longer be read.
+func (e *Engine) lostDay(day int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.st.gaps.add(greenhouse.Gap{From: greenhouse.Millis(day * dayMillis), To: greenhouse.Millis((day+1)*dayMillis - 1), Cause: CauseCorrupt})
+}
+
+// rebuild reads names and latest values back from the day files, newest first.
+// Damaged ones are left for the sealer to find.
+func (e *Engine) rebuild() error {
+	var c chunkCoder
+	files := e.days.all()
+	for i := len(files) - 1; i >= 0; i-- {
+		f := files[i]
+		err := f.view(func(tx *bolt.Tx) error {
+			d, err := inDay(tx, f.day, &c)
+			if err != nil {
+				return err
+			}
+			return d.series.ForEach(func(k, _ []byte) error {
+				if len(k) == 4 {
+					e.recall(d, binary.BigEndian.Uint32(k))
+				}
+				return nil
+			})
+		})
+		if err != nil {
+			e.damaged.Add(1)
+			e.o.Log.Error("a day file cannot be read", "file", f.path, "error", err)
+		}
+	}
+	e.days.trim()
+	return nil
+}
+
+// recall takes one series of a day into the state, unless a newer day had it.
+func (e *Engine) recall(d *dayTx, id uint32) {
+	r, err := d.record(id)
+	if err != nil || !r.present {
+		return
+	}
+	if e.st.defineSeries(id, r.point) != nil || e.st.series[id].latest.at != 0 {
+		return
+	}
+	for h := dayWindows - 1; h >= 0; h-- {
+		if r.starts&(1<<h) == 0 {
+			continue
+		}
+		rows, err := d.rows(nil, uint32(d.day*dayWindows)+uint32(h), id)
+		if err == nil && len(rows) > 0 {
+			last := rows[len(rows)-1]
+			e.st.series[id].latest = last
+			e.st.newest = max(e.st.newest, last.at)
+			return
+		}
+	}
+}

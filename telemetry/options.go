@@ -1,0 +1,154 @@
+package telemetry
+
+import (
+	"log/slog"
+	"time"
+
+	"greenhouse"
+)
+
+// Options say how an engine is to run. Only Dir is required.
+type Options struct {
+	// Dir holds the log, the day files and the checkpoints; it is created if
+	// missing, and belongs to one engine at a time.
+	Dir string
+	// Now is the wall clock; nil means time.Now.
+	Now func() time.Time
+	// ClockTrusted reports whether Now may be believed: while it is false no
+	// reading is refused for its time and nothing ages away. nil means always.
+	ClockTrusted func() bool
+	// Log receives what an operator should know; nil discards it.
+	Log *slog.Logger
+	// Linger is how long a commit waits for company, to spare a card. A full
+	// page or an urgent batch ends the wait. 0 commits at once; below 0 the
+	// engine lingers 250 ms while a sync takes more than 3 ms, and not at all
+	// on faster disks.
+	Linger time.Duration
+	// QueueMessages bounds the batches waiting for a commit; 0 means 16,384.
+	QueueMessages int
+	// QueueBytes bounds their memory, roughly; 0 means 32 MiB.
+	QueueBytes int
+	// SegmentBytes is the size of a log segment; 0 means 8 MiB.
+	SegmentBytes int64
+	// LogBytes is how much log may gather before windows are sealed early;
+	// 0 means 64 MiB.
+	LogBytes int64
+	// HeadReadings is how many readings memory may hold before windows are
+	// sealed early; 0 means 4,000,000 (64 MB).
+	HeadReadings int
+	// Retention is how long history is kept; 0 means ten years.
+	Retention time.Duration
+	// MaxBytes is the disk budget of the history: beyond it the oldest days are
+	// dropped, today never. 0 means no budget.
+	MaxBytes int64
+	// MinFree is the free disk space below which telemetry pauses, so that the
+	// registry can still be written; 0 means 64 MiB, below 0 none.
+	MinFree int64
+	// Free measures the free space below a directory; nil asks the system.
+	Free func(dir string) (uint64, error)
+	// SealDelay is how long after its end a window is sealed, to wait for late
+	// readings; 0 means 5 minutes.
+	SealDelay time.Duration
+	// Maintain is how often sealing, retention and free space are looked at;
+	// 0 means 15 s, below 0 only when Maintain is called.
+	Maintain time.Duration
+	// Plausible returns the range a point's values should lie in; outside it a
+	// reading is kept but marked bad. nil means no ranges. It is called by the
+	// committer and must not block.
+	Plausible func(greenhouse.PointID) (min, max float64, ok bool)
+	// OnCommit hears which latest values moved, after they are on disk and
+	// before the batches' Done. The committer calls it; it must not block nor
+	// keep the slice. nil is fine.
+	OnCommit func(moved []greenhouse.Latest)
+	// OnPressure hears when the queue's pressure changes; it is called by
+	// whoever submits or by the committer, one call at a time, and must not
+	// block nor call the engine. nil is fine.
+	OnPressure func(Pressure)
+	// Disk is the file layer of log and checkpoints; nil is the system's.
+	Disk Disk
+}
+
+func (o *Options) defaults() {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.ClockTrusted == nil {
+		o.ClockTrusted = func() bool { return true }
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Disk == nil {
+		o.Disk = OSDisk{}
+	}
+	if o.Free == nil {
+		o.Free = freeBytes
+	}
+	orDefault(&o.QueueMessages, 16384)
+	orDefault(&o.QueueBytes, 32<<20)
+	orDefault(&o.SegmentBytes, 8<<20)
+	orDefault(&o.LogBytes, 64<<20)
+	orDefault(&o.HeadReadings, 4_000_000)
+	orDefault(&o.Retention, 10*365*24*time.Hour)
+	orDefault(&o.MinFree, 64<<20)
+	orDefault(&o.SealDelay, 5*time.Minute)
+	orDefault(&o.Maintain, 15*time.Second)
+	o.SegmentBytes = max(o.SegmentBytes, 4096)
+}
+
+// orDefault gives *v its documented default if it is zero.
+func orDefault[T int | int64 | time.Duration](v *T, d T) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+// Batch is one message on its way to disk. From a successful Submit until Done
+// is called it belongs to the engine.
+type Batch struct {
+	Node     greenhouse.UID       // who sent it; may be empty
+	Boot     string               // the node's boot, "" if unknown
+	Seq      uint64               // its number since boot
+	HasSeq   bool                 // whether Seq was given
+	Readings []greenhouse.Reading // routed to points; Quality is the sender's opinion, made worse where it must be
+	Arrived  time.Time            // when it came, with the monotonic clock; zero means now
+	QoS0     bool                 // may be dropped under pressure
+	Refused  int                  // samples the decoder refused
+	Urgent   bool                 // ends the linger
+	// Done is called exactly once by the committer after a successful Submit:
+	// with nil when everything is on disk, else with the reason why nothing is
+	// promised. It must not block. nil is fine.
+	Done func(error)
+
+	gap *greenhouse.Gap // to be recorded with it
+}
+
+// Pressure says how full the queue is.
+type Pressure int
+
+// The pressures. Each ends ten points below where it began.
+const (
+	Calm   Pressure = iota
+	Strain          // from 70 %
+	Heavy           // from 90 %: QoS 0 is dropped
+)
+
+// String returns "calm", "strain" or "heavy".
+func (p Pressure) String() string {
+	switch p {
+	case Strain:
+		return "strain"
+	case Heavy:
+		return "heavy"
+	}
+	return "calm"
+}
+
+// The causes of gaps that the engine records by itself.
+const (
+	CauseSeq      = "seq"        // numbers missing in a node's count
+	CauseQoS0     = "qos0_drop"  // dropped under pressure
+	CauseRefused  = "refused"    // unusable name, value or time
+	CauseDiskFull = "disk_full"  // telemetry was paused
+	CauseCorrupt  = "corruption" // a damaged file
+)

@@ -1,0 +1,226 @@
+package telemetry
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// chunkRows is how many readings a packed chunk should hold at most: about a
+// quarter of a page once encoded, so that pages fill well.
+const chunkRows = 2400
+
+// packSpan returns how many hours a chunk should cover, for n readings a day.
+func packSpan(n int) int {
+	for _, span := range [...]int{24, 12, 8, 6, 4, 3, 2} {
+		if n*span <= chunkRows*dayWindows {
+			return span
+		}
+	}
+	return 1
+}
+
+// packed is what packing knows of one series of the day.
+type packed struct {
+	id  uint32
+	rec dayRecord // as it was
+	out dayRecord // as it will be
+}
+
+// pack rewrites a finished day for good: longer chunks, full pages, no
+// leftovers. Readers go on with the old file until the new one is in place.
+func (e *Engine) pack(f *dayFile) error {
+	s := &e.sealer
+	list, err := s.survey(f)
+	if err == nil {
+		err = s.repack(e, f, list)
+	}
+	e.tellHurt()
+	if isDamage(err) {
+		e.loseDay(f, err)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("pack day: %w", err)
+	}
+	return nil
+}
+
+// survey reads the records of a day and decides how long its chunks shall be.
+func (s *sealer) survey(f *dayFile) (list []packed, err error) {
+	err = f.view(func(tx *bolt.Tx) error {
+		d, err := inDay(tx, f.day, &s.old)
+		if err != nil {
+			return err
+		}
+		return d.series.ForEach(func(k, _ []byte) error {
+			if len(k) != 4 {
+				return fmt.Errorf("%w: a series key of %d bytes", errDamaged, len(k))
+			}
+			p := packed{id: binary.BigEndian.Uint32(k)}
+			if p.rec, err = d.record(p.id); err != nil {
+				s.hurt = append(s.hurt, hurt{start: uint32(f.day * dayWindows), span: dayWindows})
+				return nil
+			}
+			n := s.measure(d, &p)
+			p.out.point, p.out.span, p.out.present = p.rec.point, packSpan(n), true
+			p.out.summed = p.out.span < dayWindows
+			list = append(list, p)
+			return nil
+		})
+	})
+	return list, err
+}
+
+// measure sums up the chunks of a series and counts its readings; what does
+// not read back is left out.
+func (s *sealer) measure(d *dayTx, p *packed) (n int) {
+	for h := range dayWindows {
+		if p.rec.starts&(1<<h) == 0 {
+			continue
+		}
+		window := uint32(d.day*dayWindows) + uint32(h)
+		var err error
+		if s.merged, err = d.rows(s.merged[:0], window, p.id); err != nil {
+			s.hurt = append(s.hurt, hurt{p.rec.point, window, p.rec.span})
+			p.rec.starts &^= 1 << h
+			continue
+		}
+		n += len(s.merged)
+		p.out.sum.merge(summarise(s.merged))
+	}
+	return n
+}
+
+// repack writes the new file beside the old one and puts it in its place.
+func (s *sealer) repack(e *Engine, f *dayFile, list []packed) error {
+	final := filepath.Join(e.days.dir, dayName(f.day, true))
+	tmp := final + ".new"
+	db, err := createDay(tmp, f.day)
+	if err != nil {
+		return err
+	}
+	db.NoSync = true // nothing counts before the name is given
+	size, err := s.fill(f, db, list)
+	if err == nil {
+		err = db.Sync()
+	}
+	if err = errors.Join(err, db.Close()); err != nil {
+		_ = os.Remove(tmp) // it would be removed at the next start anyway
+		return err
+	}
+	if err := finish(tmp, size); err != nil {
+		return err
+	}
+	e.wal.written.Add(size)
+	if err := e.days.publish(tmp, final); err != nil {
+		return err
+	}
+	e.days.put(&dayFile{day: f.day, path: final, packed: true})
+	if err := e.days.drop(f); err != nil {
+		return err
+	}
+	return e.o.Disk.Remove(f.path)
+}
+
+// finish cuts off the room that bbolt allocated ahead and syncs.
+func finish(path string, size int64) error {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := file.Truncate(size); err != nil {
+		return err
+	}
+	return file.Sync()
+}
+
+// fill copies the day into db, chunk after chunk in the order of keys, and
+// returns how many bytes of the file are in use.
+func (s *sealer) fill(f *dayFile, db *bolt.DB, list []packed) (size int64, err error) {
+	base := uint32(f.day * dayWindows)
+	for h := 0; h < dayWindows; h++ {
+		var due []*packed
+		for i := range list {
+			if h%list[i].out.span == 0 {
+				due = append(due, &list[i])
+			}
+		}
+		s.columns = map[uint64]*column{}
+		if err := s.eachBlock(f, due, base+uint32(h), func(p *packed, rows []row) error {
+			s.use(rows, base+uint32(h))
+			return nil
+		}); err != nil {
+			return 0, err
+		}
+		for len(due) > 0 {
+			n := min(len(due), chunksPerTx)
+			err := db.Update(func(tx *bolt.Tx) error { return s.fillBlocks(tx, f, due[:n], base+uint32(h)) })
+			if err != nil {
+				return 0, err
+			}
+			due = due[n:]
+		}
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		d, err := inDay(tx, f.day, &s.old)
+		for i := 0; i < len(list) && err == nil; i++ {
+			d.series.FillPercent = 0.95
+			err = d.putRecord(list[i].id, list[i].out)
+		}
+		size = tx.Size()
+		return err
+	})
+	if err == nil {
+		err = db.View(func(tx *bolt.Tx) error { size = tx.Size(); return nil })
+	}
+	return size, err
+}
+
+// fillBlocks writes the chunks that begin with a window.
+func (s *sealer) fillBlocks(tx *bolt.Tx, f *dayFile, due []*packed, start uint32) error {
+	var old chunkCoder
+	d, err := inDay(tx, f.day, &old)
+	if err != nil {
+		return err
+	}
+	d.data.FillPercent, d.times.FillPercent = 0.95, 0.95
+	return s.eachBlock(f, due, start, func(p *packed, rows []row) error {
+		p.out.starts |= 1 << (start % dayWindows)
+		return s.putChunk(d, start, p.id, rows)
+	})
+}
+
+// eachBlock calls fn with the rows of each series for its chunk that begins
+// with start, if it has any.
+func (s *sealer) eachBlock(f *dayFile, due []*packed, start uint32, fn func(p *packed, rows []row) error) error {
+	return f.view(func(tx *bolt.Tx) error {
+		d, err := inDay(tx, f.day, &s.old)
+		if err != nil {
+			return err
+		}
+		for _, p := range due {
+			s.merged = s.merged[:0]
+			for w := start; w < start+uint32(p.out.span); w++ {
+				if p.rec.starts&(1<<(w%dayWindows)) == 0 {
+					continue
+				}
+				if s.merged, err = d.rows(s.merged, w, p.id); err != nil {
+					return err
+				}
+			}
+			if len(s.merged) == 0 {
+				continue
+			}
+			if err := fn(p, s.merged); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,384 @@
+package telemetry
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"greenhouse"
+)
+
+// item is one buffer on its way into a day file.
+type item struct {
+	s *series
+	b *buf
+}
+
+// group is what one chunk will hold: items of one series, in order of time.
+type group struct {
+	start uint32 // first window of the chunk
+	span  int
+	items []item
+}
+
+// column is a times column written, or about to be, in this pass.
+type column struct {
+	times []int64
+	users int
+	ref   uint32 // 0: not written yet
+}
+
+// sealer moves windows from memory into day files. One pass runs at a time.
+type sealer struct {
+	frozen  []item
+	coder   chunkCoder // encodes
+	old     chunkCoder // decodes what is there already
+	rows    []row
+	merged  []row
+	value   []byte
+	offsets []int64
+	columns map[uint64]*column
+	bytes   int64 // written in this pass
+	late    int64 // readings that came after their window was sealed
+	hurt    []hurt
+}
+
+// hurt is a chunk that no longer reads back.
+type hurt struct {
+	point greenhouse.PointID
+	start uint32 // first window
+	span  int
+}
+
+// freeze takes the buffers of windows before limit out of the head. They stay
+// visible to queries until release.
+func (e *Engine) freeze(limit uint32) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, s := range e.st.series[1:] {
+		if s == nil || len(s.head) == 0 || s.head[0].win >= limit {
+			continue
+		}
+		n, _ := held(s.head, limit)
+		s.frozen = slices.Clone(s.head[:n])
+		s.head = slices.Delete(s.head, 0, n)
+		for _, b := range s.frozen {
+			e.sealer.frozen = append(e.sealer.frozen, item{s, b})
+		}
+	}
+	for _, seg := range e.wal.segs {
+		for w := range seg.pending {
+			if w < limit {
+				seg.leaving[w] = struct{}{}
+				delete(seg.pending, w)
+			}
+		}
+	}
+}
+
+// release drops the frozen buffers, which are in their day files now.
+func (e *Engine) release() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, it := range e.sealer.frozen {
+		e.st.cells -= len(it.b.cells)
+		it.s.frozen = nil
+		if len(e.st.spare) < maxSpare && cap(it.b.cells) <= 4096 {
+			e.st.spare = append(e.st.spare, it.b)
+		}
+	}
+	for _, s := range e.wal.segs {
+		clear(s.leaving)
+	}
+	e.sealer.frozen = e.sealer.frozen[:0]
+}
+
+// seal writes the windows before limit to their day files, saves a checkpoint
+// and cuts the log. What a failure leaves frozen is tried again next time.
+func (e *Engine) seal(limit uint32) error {
+	s := &e.sealer
+	if len(s.frozen) == 0 {
+		e.freeze(limit)
+	}
+	if len(s.frozen) == 0 {
+		return nil
+	}
+	s.bytes = 0
+	byDay := map[int64][]item{}
+	for _, it := range s.frozen {
+		day := int64(it.b.win / dayWindows)
+		byDay[day] = append(byDay[day], it)
+	}
+	for day, items := range byDay {
+		if err := e.sealDay(day, items); err != nil {
+			return fmt.Errorf("seal day: %w", err)
+		}
+	}
+	e.release()
+	e.tellHurt()
+	e.wal.written.Add(s.bytes)
+	e.late.Add(s.late)
+	s.late = 0
+	e.sealedAt.Store(e.o.Now().UnixMilli())
+	at, err := e.checkpoint()
+	if err != nil {
+		return err
+	}
+	return e.wal.cut(&e.mu, at)
+}
+
+// sealDay writes the items of one day. A file too damaged to be written is set
+// aside, and the day begun anew with what memory has.
+func (e *Engine) sealDay(day int64, items []item) error {
+	f, err := e.days.ensure(day)
+	if err != nil {
+		return err
+	}
+	err = e.sealer.writeDay(f, items)
+	if !isDamage(err) {
+		return err
+	}
+	e.loseDay(f, err)
+	if f, err = e.days.ensure(day); err != nil {
+		return err
+	}
+	return e.sealer.writeDay(f, items)
+}
+
+// writeDay writes the items in transactions of at most chunksPerTx chunks, in
+// the order of their keys.
+func (s *sealer) writeDay(f *dayFile, items []item) error {
+	groups, err := s.groups(f, items)
+	if err != nil {
+		return err
+	}
+	for len(groups) > 0 {
+		n := min(len(groups), chunksPerTx)
+		written, err := f.update(func(tx *bolt.Tx) error { return s.writeGroups(tx, f.day, groups[:n]) })
+		if err != nil {
+			return err
+		}
+		s.bytes += written
+		groups = groups[n:]
+	}
+	return nil
+}
+
+// groups sorts the items into chunks: an hour each while the day grows, what
+// the record says once it is packed.
+func (s *sealer) groups(f *dayFile, items []item) ([]group, error) {
+	span := func(uint32) (int, error) { return 1, nil }
+	var groups []group
+	err := f.view(func(tx *bolt.Tx) error {
+		if f.packed {
+			d, err := inDay(tx, f.day, &s.old)
+			if err != nil {
+				return err
+			}
+			span = func(id uint32) (int, error) {
+				r, err := d.record(id)
+				if err != nil || r.present {
+					return r.span, err
+				}
+				return dayWindows, nil
+			}
+		}
+		slices.SortFunc(items, func(a, b item) int {
+			return cmp.Or(cmp.Compare(a.s.id, b.s.id), cmp.Compare(a.b.win, b.b.win))
+		})
+		for i, it := range items {
+			n, err := span(it.s.id)
+			if err != nil {
+				return err
+			}
+			start := it.b.win - it.b.win%dayWindows%uint32(n)
+			if last := len(groups) - 1; i > 0 && items[i-1].s == it.s && groups[last].start == start {
+				groups[last].items = append(groups[last].items, it)
+			} else {
+				groups = append(groups, group{start, n, []item{it}})
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(groups, func(a, b group) int {
+		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.items[0].s.id, b.items[0].s.id))
+	})
+	return groups, err
+}
+
+// writeGroups merges the groups into the day inside a transaction.
+func (s *sealer) writeGroups(tx *bolt.Tx, day int64, groups []group) error {
+	d, err := inDay(tx, day, &s.old)
+	if err != nil {
+		return err
+	}
+	d.data.FillPercent, d.times.FillPercent = 0.95, 0.95 // keys come in order
+	for i, g := range groups {
+		if i == 0 || g.start != groups[i-1].start {
+			s.countColumns(groups[i:], g.start)
+		}
+		if err := s.writeGroup(d, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countColumns finds out which series of a window have the same times.
+func (s *sealer) countColumns(groups []group, start uint32) {
+	s.columns = map[uint64]*column{}
+	for _, g := range groups {
+		if g.start != start {
+			break
+		}
+		s.rows = s.rows[:0]
+		for _, it := range g.items {
+			s.rows = it.b.appendRows(s.rows, 0, maxTime+1)
+		}
+		s.use(s.rows, start)
+	}
+}
+
+// use counts one user of the rows' times.
+func (s *sealer) use(rows []row, start uint32) {
+	s.offsets = offsets(s.offsets[:0], rows, start)
+	h := hashTimes(s.offsets)
+	col := s.columns[h]
+	if col == nil {
+		s.columns[h] = &column{times: slices.Clone(s.offsets), users: 1}
+	} else if slices.Equal(col.times, s.offsets) {
+		col.users++
+	}
+}
+
+func offsets(dst []int64, rows []row, start uint32) []int64 {
+	base := int64(start) * windowMillis
+	for _, r := range rows {
+		dst = append(dst, r.at-base)
+	}
+	return dst
+}
+
+// hashTimes mixes a column into 64 bits; equality is checked where it counts.
+func hashTimes(t []int64) uint64 {
+	h := uint64(len(t))
+	for _, v := range t {
+		h = (h ^ uint64(v)) * 0x9e3779b97f4a7c15
+		h ^= h >> 29
+	}
+	return h
+}
+
+// writeGroup merges one group with the chunk that is there, if any: what was
+// stored first stays.
+func (s *sealer) writeGroup(d *dayTx, g group) error {
+	id := g.items[0].s.id
+	rec, err := d.record(id)
+	if err != nil {
+		s.hurt = append(s.hurt, hurt{g.items[0].s.point, uint32(d.day * dayWindows), dayWindows})
+	}
+	if err != nil || !rec.present {
+		rec = dayRecord{point: g.items[0].s.point, span: g.span, present: true}
+	}
+	s.rows, s.merged = s.rows[:0], s.merged[:0]
+	for _, it := range g.items {
+		s.rows = it.b.appendRows(s.rows, 0, maxTime+1)
+	}
+	rows, bit := s.rows, uint32(1)<<(g.start%dayWindows)
+	if rec.starts&bit != 0 {
+		old, err := d.rows(nil, g.start, id)
+		if err != nil {
+			s.hurt = append(s.hurt, hurt{rec.point, g.start, g.span})
+			old = nil
+		}
+		s.merged = mergeRows(s.merged, old, rows)
+		if err == nil && len(s.merged) == len(old) {
+			return nil // all known: a replay, or sent again
+		}
+		s.late += int64(len(s.merged) - len(old))
+		rows = s.merged
+	}
+	rec.starts |= bit
+	rec.summed = false // a packed day that changes is summed up from its chunks again
+	if err := s.putChunk(d, g.start, id, rows); err != nil {
+		return err
+	}
+	return d.putRecord(id, rec)
+}
+
+// putChunk encodes the rows and stores them, with shared times if others of
+// the window have the same.
+func (s *sealer) putChunk(d *dayTx, start, id uint32, rows []row) error {
+	s.offsets = offsets(s.offsets[:0], rows, start)
+	col := s.columns[hashTimes(s.offsets)]
+	if col != nil && !slices.Equal(col.times, s.offsets) {
+		col = nil
+	}
+	var times []byte
+	var ref uint32
+	if col != nil && col.ref > 0 {
+		ref = col.ref
+	} else {
+		times = s.coder.appendTimes(nil, int64(start)*windowMillis, rows)
+		if col != nil && col.users > 1 && len(times) > inlineTimes {
+			col.ref = d.nextColumn(start)
+			ref = col.ref
+			key := windowKey(start, ref)
+			if err := d.times.Put(key, appendSum(times, bucketTimes, key)); err != nil {
+				return err
+			}
+		}
+	}
+	key := windowKey(start, id)
+	s.value = s.coder.appendChunk(s.value[:0], rows, times, ref)
+	return d.data.Put(key, appendSum(slices.Clone(s.value), bucketData, key))
+}
+
+// inlineTimes is the length up to which a times column is not worth sharing: a
+// steady clock without jitter takes less.
+const inlineTimes = 16
+
+// mergeRows appends to dst the rows of two sorted lists; of two at one time
+// that of a stays.
+func mergeRows(dst, a, b []row) []row {
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0].at < b[0].at:
+			dst = append(dst, a[0])
+			a = a[1:]
+		case a[0].at > b[0].at:
+			dst = append(dst, b[0])
+			b = b[1:]
+		default:
+			dst = append(dst, a[0])
+			a, b = a[1:], b[1:]
+		}
+	}
+	return append(append(dst, a...), b...)
+}
+
+// tellHurt records the chunks found damaged as gaps.
+func (e *Engine) tellHurt() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, h := range e.sealer.hurt {
+		e.damaged.Add(1)
+		from := int64(h.start) * windowMillis
+		e.st.gaps.add(greenhouse.Gap{Point: h.point, From: greenhouse.Millis(from), To: greenhouse.Millis(from + int64(h.span)*windowMillis - 1), Cause: CauseCorrupt})
+	}
+	e.sealer.hurt = e.sealer.hurt[:0]
+}
+
+// loseDay sets a day file aside that cannot be read or written any more, and
+// records the day as lost.
+func (e *Engine) loseDay(f *dayFile, cause error) {
+	e.o.Log.Error("a day file is damaged", "file", f.path, "error", cause)
+	if err := e.days.drop(f); err != nil && !errors.Is(err, errDamaged) {
+		e.o.Log.Error("close damaged day file", "file", f.path, "error", err)
+	}
+	e.setAside(f.path)
+	e.lostDay(f.day)
+}

@@ -1,0 +1,86 @@
+package telemetry
+
+import (
+	"time"
+
+	"greenhouse"
+)
+
+// Stats is the engine at a glance. Counters marked "ever" survive restarts;
+// the others count since Open.
+type Stats struct {
+	QueueMessages int      // batches waiting
+	QueueBytes    int      // about their memory
+	QueueFill     int      // percent of the bound that is nearest
+	Pressure      Pressure // with hysteresis
+
+	Messages       int64 // committed, ever
+	Readings       int64 // stored, ever
+	Stored         int64 // readings stored
+	Deduplicated   int64 // readings that were there already, found on the way in
+	Batches        int64 // batches acknowledged
+	BatchesFailed  int64 // batches that were not
+	BatchesDropped int64 // QoS 0 dropped under pressure or in a fault
+	Refused        int64 // samples refused, ever
+	Late           int64 // readings merged into windows already sealed
+
+	Syncs        int64         // commits that reached the disk, failed ones too
+	SyncMean     time.Duration // moving average of a commit's write and sync
+	SyncMax      time.Duration // longest
+	BytesWritten int64         // to the device, in whole pages: log, day files, checkpoints
+
+	LogBytes     int64 // log that a start would replay
+	LogFiles     int
+	HeadReadings int   // in memory, not yet in a day file
+	DayFiles     int   //
+	DayBytes     int64 // on disk
+	DaysDropped  int64 // by retention
+	Points       int
+	Nodes        int
+	Gaps         int
+	GapsFolded   int64 // gaps forgotten for lack of room, ever
+
+	Paused      bool      // nothing is being written
+	PausedSince time.Time // zero if not paused
+	Fault       string    // why
+	Faults      int64     // pauses
+	Damaged     int64     // damaged files, chunks and log stretches found
+	SealError   string    // why the last sealing or packing failed; "" if it did not
+	SealedAt    greenhouse.Millis
+	Newest      greenhouse.Millis // newest sample time stored
+}
+
+// Stats returns the engine at a glance. It is cheap enough for a scrape.
+func (e *Engine) Stats() Stats {
+	s := Stats{
+		Stored: e.stored.Load(), Deduplicated: e.repeats.Load(), Batches: e.batchesDone.Load(), BatchesFailed: e.batchesFailed.Load(),
+		Syncs: e.wal.syncs.Load(), SyncMean: time.Duration(e.syncMean.Load()), SyncMax: time.Duration(e.syncMax.Load()),
+		BytesWritten: e.wal.written.Load(), LogFiles: int(e.wal.files.Load()), DaysDropped: e.droppedDays.Load(),
+		Faults: e.faults.Load(), Damaged: e.damaged.Load(), SealedAt: greenhouse.Millis(e.sealedAt.Load()), Late: e.late.Load(),
+	}
+	s.DayBytes, s.DayFiles = e.days.size()
+	e.queue.describe(&s)
+	if f := e.fault.Load(); f != nil {
+		s.Paused, s.PausedSince, s.Fault = true, f.since, f.err.Error()
+	} else if e.low.Load() {
+		s.Paused, s.Fault = true, errLow.Error()
+	}
+	if err := e.sealErr.Load(); err != nil {
+		s.SealError = (*err).Error()
+	}
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	st := e.st
+	s.Messages, s.Readings, s.Refused = st.messages, st.readings, st.refused
+	s.LogBytes, s.HeadReadings = e.wal.bytes(), st.cells
+	s.Points, s.Nodes, s.Gaps, s.GapsFolded = len(st.points), len(st.nodes), len(st.gaps.byID), st.gaps.shift
+	s.Newest = greenhouse.Millis(st.newest)
+	return s
+}
+
+// describe fills in the queue's part.
+func (q *queue) describe(s *Stats) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s.QueueMessages, s.QueueBytes, s.QueueFill, s.Pressure, s.BatchesDropped = len(q.pending), q.bytes, q.fill(), q.pressure, q.dropped
+}
