@@ -137,8 +137,16 @@ type NodeConfig struct {
 	UID       greenhouse.UID         `json:"uid"`
 	IntervalS int                    `json:"interval_s"`
 	LinkLossS int                    `json:"link_loss_s"`
-	Channels  []greenhouse.Channel   `json:"channels"`
+	Channels  []ConfiguredChannel    `json:"channels"`
 	Config    greenhouse.ConfigState `json:"config"`
+}
+
+// ConfiguredChannel is a channel as it is configured, without its values.
+type ConfiguredChannel struct {
+	Name  greenhouse.ChannelName `json:"name"`
+	Kind  greenhouse.Kind        `json:"kind"`
+	Point greenhouse.PointID     `json:"point"`
+	ChannelSpec
 }
 
 // CommandRequest asks one thing of a node. A level is set by an override, never
