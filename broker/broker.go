@@ -290,7 +290,7 @@ func (b *Broker) end(c *conn, err error) {
 		b.refuse(c, RefusedMalformed, "", "packet that cannot be decoded")
 	}
 	c.Close()
-	b.gate.leave(c.place, !opened)
+	defer b.gate.leave(c.place, !opened) // counted until nothing is left
 	if s == nil {
 		return
 	}

@@ -1,0 +1,61 @@
+package broker
+
+// What the tests of topics need to see.
+
+// Matches reports whether filter matches topic.
+func Matches(filter, topic string) bool { return matches(filter, topic) }
+
+// Covers reports whether allowed covers wanted.
+func Covers(allowed, wanted string) bool { return covers(allowed, wanted) }
+
+// CheckFilter says why a filter is refused.
+func CheckFilter(f string) error { l := Limits{}.withDefaults(); return checkFilter(f, &l) }
+
+// CheckTopic says why a topic is refused.
+func CheckTopic(t string) error { l := Limits{}.withDefaults(); return checkTopic(t, &l) }
+
+// Subscribers is an index for tests, where a subscriber is a number.
+type Subscribers struct {
+	x index
+	s map[int]*session
+}
+
+// Add subscribes n to filter.
+func (t *Subscribers) Add(filter string, n int, qos byte) {
+	if t.s == nil {
+		t.s = map[int]*session{}
+	}
+	if t.s[n] == nil {
+		t.s[n] = &session{}
+	}
+	t.x.add(filter, t.s[n], subscription{qos: qos})
+}
+
+// Remove unsubscribes n from filter.
+func (t *Subscribers) Remove(filter string, n int) bool { return t.x.remove(filter, t.s[n]) }
+
+// Of returns who gets a message on topic, and with what QoS.
+func (t *Subscribers) Of(topic string) map[int]byte {
+	got := map[int]byte{}
+	for _, m := range t.x.appendMatches(nil, topic) {
+		for n, s := range t.s {
+			if s == m.s {
+				got[n] = m.sub.qos
+			}
+		}
+	}
+	return got
+}
+
+// Empty reports whether no branch of the index is left.
+func (t *Subscribers) Empty() bool { return len(t.x.root.next) == 0 }
+
+// Subscribed reports whether anybody is subscribed to anything at b.
+func (b *Broker) Subscribed() bool {
+	b.index.mu.RLock()
+	defer b.index.mu.RUnlock()
+	return len(b.index.root.next) > 0
+}
+
+// Known returns how many clients mochi believes in.
+func (b *Broker) Known() int { return b.mochi.Clients.Len() }
