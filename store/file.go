@@ -2,7 +2,6 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -40,17 +39,31 @@ func (s *Store) openFile() error {
 			return err
 		}
 	}
-	if err := s.openBolt(); err != nil {
+	lost := headLost(s.opt.Path)
+	if err := s.openOrRestore(); err != nil {
 		return err
 	}
 	if err := s.load(); err != nil {
 		return errors.Join(err, s.closeDB())
 	}
-	if err := s.afterOpen(); err != nil {
+	if err := s.afterOpen(lost); err != nil {
 		return errors.Join(err, s.closeDB())
 	}
 	s.state.Store(stateOpen)
 	return nil
+}
+
+// openOrRestore opens the verified file; what bbolt finds that we did not is
+// damage too.
+func (s *Store) openOrRestore() error {
+	err := s.openBolt()
+	if d := (*DamageError)(nil); !errors.As(err, &d) {
+		return err
+	}
+	if err := s.restoreNewest(err); err != nil {
+		return err
+	}
+	return s.openBolt()
 }
 
 // removeLeftovers removes what a crash left half made.
@@ -151,7 +164,7 @@ func (s *Store) openBolt() error {
 	s.db.AllocSize = 1 << 20 // a registry is small: it grows by 1 MiB, not by 16
 	err = guard(func() error { return s.db.View(checkBolt) })
 	if err != nil {
-		return errors.Join(fmt.Errorf("check registry: %w", err), s.closeDB())
+		return errors.Join(damagef("%v", err), s.closeDB())
 	}
 	return nil
 }
@@ -210,12 +223,22 @@ func (s *Store) reopen() error {
 }
 
 // afterOpen looks at the configurations, which another version of the program
-// may derive differently. The caller holds the store for itself.
-func (s *Store) afterOpen() error {
+// may derive differently, and notes a lost head. The caller holds the store for
+// itself.
+func (s *Store) afterOpen(lost bool) error {
 	if newest := s.snapshots(); len(newest) > 0 {
 		s.stats.lastSnapshot.Store(int64(newest[0].at))
 	}
-	return s.updateAlone(func(tx *Tx) error { return tx.refreshConfigs() })
+	return s.updateAlone(func(tx *Tx) error {
+		if lost {
+			s.opt.Log.Warn("registry had one valid head of two: its newest commit may be missing")
+			rec := Recovery{At: greenhouse.MillisOf(tx.at), Reason: "one of the two heads of the file was not valid: the newest commit may be missing"}
+			if err := tx.noteRecovery(rec); err != nil {
+				return err
+			}
+		}
+		return tx.refreshConfigs()
+	})
 }
 
 // updateAlone is Update while the caller holds the whole store.

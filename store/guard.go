@@ -1,9 +1,6 @@
 package store
 
-import (
-	"fmt"
-	"runtime/debug"
-)
+import "runtime/debug"
 
 // guard runs a piece of bbolt and turns what it does on damaged pages, panics
 // and memory faults in its map, into an error. Only bbolt runs in here: a panic
@@ -12,7 +9,7 @@ func guard(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("registry file is damaged: %v", p)
+			err = damagef("%v", p)
 		}
 	}()
 	return fn()

@@ -2,7 +2,6 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -63,7 +62,7 @@ func held(path string) error {
 
 // fileError tells a failure of the file system in the terms of this module.
 func fileError(doing string, err error) error {
-	e := greenhouse.Unavailable("registry_io", "%s: %v", doing, err)
+	e := greenhouse.Unavailable("registry_io", "%s: %v", doing, err).WithHint("check the data directory and the disk under it")
 	switch {
 	case errors.Is(err, os.ErrPermission):
 		_ = e.WithHint("the data directory must belong to the user that edged runs as")
@@ -71,8 +70,24 @@ func fileError(doing string, err error) error {
 		_ = e.WithHint("the disk is full: free some space")
 	case errors.Is(err, syscall.EROFS):
 		_ = e.WithHint("the file system is read-only: check the disk, an SD card at its end does this")
-	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR):
+	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.EEXIST):
 		_ = e.WithHint("the path must be a plain file in a directory")
 	}
-	return fmt.Errorf("%w: %w", e, err)
+	return because(e, err)
 }
+
+// causedError is an error for people that keeps what caused it for errors.Is,
+// without saying it twice.
+type causedError struct {
+	told  *greenhouse.Error
+	cause error
+}
+
+// because returns e with its cause.
+func because(e *greenhouse.Error, cause error) error { return &causedError{e, cause} }
+
+// Error returns what is told.
+func (e *causedError) Error() string { return e.told.Error() }
+
+// Unwrap returns both.
+func (e *causedError) Unwrap() []error { return []error{e.told, e.cause} }

@@ -30,13 +30,14 @@ const (
 // stampLayout is the time in the names of snapshots and quarantined files, UTC.
 const stampLayout = "20060102T150405.000"
 
-// Recovery tells that a damaged or missing registry was replaced by a snapshot.
+// Recovery tells that a damaged or missing registry was replaced by a snapshot,
+// or that it lost its newest commit.
 type Recovery struct {
 	At          greenhouse.Millis `json:"at"`
 	Reason      string            `json:"reason"`                // what was wrong
 	Quarantined string            `json:"quarantined,omitempty"` // where the damaged file is now; "" if there was none
-	Snapshot    string            `json:"snapshot"`              // the snapshot in its place
-	SnapshotAt  greenhouse.Millis `json:"snapshot_at"`           // when that was taken: later changes are lost
+	Snapshot    string            `json:"snapshot,omitempty"`    // the snapshot in its place; "" if the file itself goes on
+	SnapshotAt  greenhouse.Millis `json:"snapshot_at,omitempty"` // when that was taken: later changes are lost
 }
 
 // snapshotFile is one file of the snapshot directory.
@@ -207,7 +208,7 @@ func (s *Store) restoreNewest(reason error) error {
 		}
 		return s.restore(snap, reason)
 	}
-	return fmt.Errorf("%w: %w", greenhouse.Unavailable("registry_damaged", "the registry %s cannot be used: %v; and there is no good snapshot in %s", s.opt.Path, reason, s.opt.SnapshotDir).
+	return because(greenhouse.Unavailable("registry_damaged", "the registry %s cannot be used: %v; and there is no good snapshot in %s", s.opt.Path, reason, s.opt.SnapshotDir).
 		WithHint("restore a backup with `edged restore`, or move the file and its copies away to begin with an empty registry"), reason)
 }
 
@@ -266,6 +267,16 @@ func (s *Store) leap(path string, rec Recovery) error {
 	if err := errors.Join(err, db.Close()); err != nil {
 		return fileError("prepare snapshot", err)
 	}
+	return nil
+}
+
+// noteRecovery keeps a recovery until somebody records it.
+func (tx *Tx) noteRecovery(rec Recovery) error {
+	if err := tx.putJSON(bucketMeta, keyRecovery, rec); err != nil {
+		return err
+	}
+	tx.reg.recovery = &rec
+	tx.copied["recovery"] = true
 	return nil
 }
 

@@ -166,7 +166,7 @@ func (s *Store) usable() error {
 }
 
 // unavailable is the error of a store whose file is not trusted.
-func unavailable(cause error) error {
+func unavailable(cause error) *greenhouse.Error {
 	return greenhouse.Unavailable("registry_unknown", "the registry file is not trusted until it has been verified: %v", cause).
 		WithHint("it is verified again by itself; see the disk in `greenctl doctor`")
 }
@@ -179,7 +179,7 @@ func (s *Store) damage(cause error) error {
 	if s.state.CompareAndSwap(stateOpen, stateUnknown) {
 		s.opt.Log.Error("registry file not trusted", "cause", cause)
 	}
-	return fmt.Errorf("%w: %w", unavailable(cause), cause)
+	return because(unavailable(cause), cause)
 }
 
 // View runs fn on one snapshot of the registry and of all rooms' records.

@@ -42,7 +42,10 @@ const (
 )
 
 // boltMeta is what a meta page says.
-type boltMeta struct{ root, high, txid uint64 }
+type boltMeta struct {
+	root, high, txid uint64
+	single           bool // the other of the two is not valid
+}
 
 // verifier walks the pages of a file without mapping it: it bounds every read,
 // visits every page at most once, and so neither faults nor loops.
@@ -52,6 +55,23 @@ type verifier struct {
 	seen   map[uint64]bool
 	got    manifest
 	record func(bucket string, key, content []byte) error // may be nil
+}
+
+// headLost reports whether only one of the two heads of a file is valid. bbolt
+// goes on from that one, which may be a commit old: the writing of the other
+// was cut short, or it was damaged later.
+func headLost(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	meta, err := readMeta(f, info.Size())
+	return err == nil && meta.single
 }
 
 // VerifyFile reads a registry file from end to end and compares every record
@@ -104,7 +124,7 @@ func verifyFrom(r io.ReaderAt, meta boltMeta, record func(bucket string, key, co
 // buckets returns the top-level buckets with their headers, if they are ours.
 func (v *verifier) buckets() (names []string, headers [][]byte, err error) {
 	ours := false
-	err = v.tree(v.meta.root, 0, nil, func(key, value []byte, isBucket bool) error {
+	err = v.tree(v.meta.root, 0, span{}, func(key, value []byte, isBucket bool) error {
 		if !isBucket {
 			return damagef("a record lies outside every bucket")
 		}
@@ -164,14 +184,23 @@ func (v *verifier) bucket(name string, value []byte, see func(key, content []byt
 	if root == 0 {
 		err = v.leaf(value[bucketBytes:], each)
 	} else {
-		err = v.tree(root, 0, nil, each)
+		err = v.tree(root, 0, span{}, each)
 	}
 	v.got[name] = l
 	return err
 }
 
-// tree checks the page id and everything below it; all its keys are ≥ low.
-func (v *verifier) tree(id uint64, depth int, low []byte, each func(key, value []byte, isBucket bool) error) error {
+// span is where the keys below a page must lie: from low to before high, nil
+// for no end.
+type span struct{ low, high []byte }
+
+// holds reports whether a key lies in the span.
+func (s span) holds(key []byte) bool {
+	return bytes.Compare(key, s.low) >= 0 && (s.high == nil || bytes.Compare(key, s.high) < 0)
+}
+
+// tree checks the page id and everything below it.
+func (v *verifier) tree(id uint64, depth int, in span, each func(key, value []byte, isBucket bool) error) error {
 	if depth > maxDepth {
 		return damagef("page %d lies too deep", id)
 	}
@@ -181,16 +210,14 @@ func (v *verifier) tree(id uint64, depth int, low []byte, each func(key, value [
 	}
 	switch flags := binary.LittleEndian.Uint16(page[8:]); flags {
 	case flagLeaf:
-		first := true
 		return v.leaf(page, func(k, value []byte, isBucket bool) error {
-			if first && bytes.Compare(k, low) < 0 {
-				return damagef("page %d begins before its place", id)
+			if !in.holds(k) {
+				return damagef("page %d has keys of another place", id)
 			}
-			first = false
 			return each(k, value, isBucket)
 		})
 	case flagBranch:
-		return v.branch(page, depth, each)
+		return v.branch(page, depth, in, each)
 	default:
 		return damagef("page %d has the flags %#x", id, flags)
 	}
@@ -252,48 +279,70 @@ func (v *verifier) leaf(page []byte, each func(key, value []byte, isBucket bool)
 }
 
 // branch follows the elements of a branch page.
-func (v *verifier) branch(page []byte, depth int, each func(key, value []byte, isBucket bool) error) error {
-	count := int(binary.LittleEndian.Uint16(page[10:]))
-	if count == 0 {
-		return damagef("a branch page is empty")
+func (v *verifier) branch(page []byte, depth int, in span, each func(key, value []byte, isBucket bool) error) error {
+	keys, children, err := branchElements(page)
+	if err != nil {
+		return err
 	}
-	var last []byte
-	for i := range count {
-		at := pageHeader + i*elemSize
-		if at+elemSize > len(page) {
-			return damagef("a branch page has too many elements")
+	for i, child := range children {
+		// bbolt may leave the first key above the keys it leads to; the others bound both sides.
+		below := span{low: in.low, high: in.high}
+		if i > 0 {
+			below.low = keys[i]
 		}
-		e := page[at:]
-		pos, ksize := uint64(binary.LittleEndian.Uint32(e)), uint64(binary.LittleEndian.Uint32(e[4:]))
-		if pos+ksize > uint64(len(e)) {
-			return damagef("an element of a branch page reaches beyond it")
+		if i+1 < len(keys) {
+			below.high = keys[i+1]
 		}
-		key := e[pos : pos+ksize]
-		if i > 0 && bytes.Compare(last, key) >= 0 {
-			return damagef("the keys of a branch page are out of order")
-		}
-		last = key
-		if err := v.tree(binary.LittleEndian.Uint64(e[8:]), depth+1, key, each); err != nil {
+		if err := v.tree(child, depth+1, below, each); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// branchElements returns the keys and the pages of a branch page.
+func branchElements(page []byte) (keys [][]byte, children []uint64, err error) {
+	count := int(binary.LittleEndian.Uint16(page[10:]))
+	if count == 0 {
+		return nil, nil, damagef("a branch page is empty")
+	}
+	for i := range count {
+		at := pageHeader + i*elemSize
+		if at+elemSize > len(page) {
+			return nil, nil, damagef("a branch page has too many elements")
+		}
+		e := page[at:]
+		pos, ksize := uint64(binary.LittleEndian.Uint32(e)), uint64(binary.LittleEndian.Uint32(e[4:]))
+		if pos+ksize > uint64(len(e)) {
+			return nil, nil, damagef("an element of a branch page reaches beyond it")
+		}
+		key := e[pos : pos+ksize]
+		if i > 0 && bytes.Compare(keys[i-1], key) >= 0 {
+			return nil, nil, damagef("the keys of a branch page are out of order")
+		}
+		keys, children = append(keys, key), append(children, binary.LittleEndian.Uint64(e[8:]))
+	}
+	return keys, children, nil
+}
+
 // readMeta returns the newest valid meta page.
 func readMeta(r io.ReaderAt, size int64) (boltMeta, error) {
 	var best boltMeta
-	found := false
+	found := 0
 	for id := range int64(2) {
 		m, ok, err := readMetaPage(r, id)
 		if err != nil {
 			return boltMeta{}, err
 		}
-		if ok && (!found || m.txid > best.txid) {
-			best, found = m, true
+		if !ok {
+			continue
+		}
+		if found++; found == 1 || m.txid > best.txid {
+			best = m
 		}
 	}
-	if !found {
+	best.single = found == 1
+	if found == 0 {
 		return boltMeta{}, damagef("it has no valid head (%d bytes)", size)
 	}
 	if best.high < 4 || best.high > uint64(size/pageSize) {
