@@ -409,8 +409,8 @@ func TestJoinRefused(t *testing.T) {
 		if !errors.Is(err, greenhouse.ErrForbidden) {
 			t.Errorf("Join = %v, want ErrForbidden", err)
 		}
-		h.Close()
-		_, err = sim.Join(t.Context(), h.dialer(), "token", wire.Hello{HardwareID: "a4cf", Type: "ph"})
+		dead := sim.MQTT{Open: func(context.Context) (net.Conn, error) { return nil, net.ErrClosed }}
+		_, err = sim.Join(t.Context(), dead, "token", wire.Hello{HardwareID: "a4cf", Type: "ph"})
 		if !errors.Is(err, greenhouse.ErrUnavailable) {
 			t.Errorf("Join = %v, want ErrUnavailable", err)
 		}

@@ -11,10 +11,9 @@ import (
 const Version = 1
 
 // AppendTelemetry appends the payload of a telemetry topic. Neighbouring
-// samples of the same instant share one m; more than one instant makes a
-// backlog. A value that is not finite is sent as null, for a reader must be
-// told that the sensor failed. Refused is not sent. It is the caller's part that no
-// channel stands twice at one instant.
+// samples of the same instant share one m, up to a channel that comes again;
+// more than one m makes a backlog. A value that is not finite is sent as null,
+// for a reader must be told that the sensor failed. Refused is not sent.
 func AppendTelemetry(dst []byte, t *Telemetry) []byte {
 	dst = append(dst, `{"v":1`...)
 	groups := instants(t.Samples)
@@ -35,7 +34,7 @@ func AppendTelemetry(dst []byte, t *Telemetry) []byte {
 	return append(dst, '}')
 }
 
-// instants counts the runs of samples with the same time.
+// instants counts the objects that the samples need.
 func instants(samples []Sample) int {
 	n := 0
 	for len(samples) > 0 {
@@ -45,10 +44,12 @@ func instants(samples []Sample) int {
 	return n
 }
 
-// sameInstant returns how many samples from the first on share its time.
+// sameInstant returns how many samples from the first on share its time and
+// can stand in one object.
 func sameInstant(samples []Sample) int {
 	n := 1
-	for n < len(samples) && samples[n].At == samples[0].At && samples[n].HasAt == samples[0].HasAt {
+	for n < len(samples) && samples[n].At == samples[0].At && samples[n].HasAt == samples[0].HasAt &&
+		!repeated(samples[:n], samples[n].Channel) {
 		n++
 	}
 	return n
