@@ -54,7 +54,7 @@ type Sample struct {
 	Quality greenhouse.Quality `json:"quality"`
 	Min     *float64           `json:"min,omitempty" doc:"rollups"`
 	Max     *float64           `json:"max,omitempty" doc:"rollups"`
-	Count   int64              `json:"count,omitempty" doc:"rollups: readings in the step"`
+	Count   int                `json:"count,omitempty" doc:"rollups: readings in the step"`
 }
 
 // Gap is a durable record that readings were lost.

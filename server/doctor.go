@@ -1,0 +1,235 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"greenhouse"
+	"greenhouse/api"
+	"greenhouse/store"
+)
+
+// The bounds at which a check warns or fails.
+const (
+	diskWarn    = 0.85                // of the file system in use
+	diskFail    = 0.95                //
+	wearWarn    = 2 << 30             // bytes written a day: ten years of a 16 GB card at 500 cycles
+	backupWarn  = 8 * 24 * time.Hour  // since the newest snapshot
+	backupFail  = 31 * 24 * time.Hour //
+	certWarn    = 30 * 24 * time.Hour // before the certificate ends
+	clockOldest = 2026                // no honest clock is before the year this was written
+)
+
+// doctor runs all checks. Each has a stable id and looks at one thing.
+func (s *Server) doctor(ctx context.Context, _ *none) (*out[api.Doctor], error) {
+	reg := s.Store.Registry()
+	d := api.Doctor{OK: true, At: greenhouse.MillisOf(s.now()), Checks: []api.Check{
+		s.checkClock(), s.checkDisk(), s.checkWear(), s.checkStore(), s.checkBackup(), s.checkBroker(), s.checkCertificate(),
+		s.checkAutoOff(reg), s.checkOffline(reg), s.checkDrift(reg), s.checkCalibration(reg), s.checkSkew(reg),
+	}}
+	for _, c := range d.Checks {
+		d.OK = d.OK && c.Status != api.CheckFail
+	}
+	return &out[api.Doctor]{Body: d}, ctx.Err()
+}
+
+// check makes an outcome.
+func check(id string, status api.CheckStatus, format string, args ...any) api.Check {
+	return api.Check{ID: id, Status: status, Text: fmt.Sprintf(format, args...)}
+}
+
+// hinted adds what to do.
+func hinted(c api.Check, format string, args ...any) api.Check {
+	c.Hint = fmt.Sprintf(format, args...)
+	return c
+}
+
+// listed names what a check is about: a warning if there is anything.
+func listed(id string, items []string, none, some, hint string) api.Check {
+	if len(items) == 0 {
+		return check(id, api.CheckOK, "%s", none)
+	}
+	slices.Sort(items)
+	c := hinted(check(id, api.CheckWarn, some, len(items)), "%s", hint)
+	c.Items = items
+	return c
+}
+
+func (s *Server) checkClock() api.Check {
+	now := s.now()
+	switch {
+	case now.Year() < clockOldest:
+		return hinted(check(api.CheckClock, api.CheckFail, "the clock says %s, which has passed long ago", now.UTC().Format(time.RFC3339)), "set the clock: timedatectl set-ntp true")
+	case !s.Health.ClockTrusted():
+		return hinted(check(api.CheckClock, api.CheckWarn, "the clock is not known to be right: schedules wait"), "timedatectl timesync-status; without a network a clock module (RTC) helps")
+	}
+	return check(api.CheckClock, api.CheckOK, "the clock is right: %s", now.UTC().Format(time.RFC3339))
+}
+
+func (s *Server) checkDisk() api.Check {
+	used, free, err := diskUse(s.opts.DataDir)
+	if s.opts.DataDir == "" || err != nil {
+		return check(api.CheckDiskSpace, api.CheckSkip, "the disk could not be looked at")
+	}
+	status := api.CheckOK
+	switch {
+	case used >= diskFail:
+		status = api.CheckFail
+	case used >= diskWarn:
+		status = api.CheckWarn
+	}
+	c := check(api.CheckDiskSpace, status, "%.0f %% of the disk is in use, %d MB are free", used*100, free>>20)
+	c.Values = map[string]any{"used": used, "free_bytes": free}
+	if status != api.CheckOK {
+		c.Hint = "make room, or lower the retention of the history in the configuration"
+	}
+	return c
+}
+
+// checkWear looks at what is written to the card, which wears out by that.
+func (s *Server) checkWear() api.Check {
+	up := s.now().Sub(s.started)
+	if up < time.Hour {
+		return check(api.CheckDiskWear, api.CheckSkip, "the daemon has run for less than an hour, too short to tell")
+	}
+	perDay := float64(s.telemetryStatus().BytesWritten) / up.Hours() * 24
+	status := api.CheckOK
+	if perDay > wearWarn {
+		status = api.CheckWarn
+	}
+	c := check(api.CheckDiskWear, status, "the history writes %.0f MB a day", perDay/(1<<20))
+	c.Values = map[string]any{"bytes_per_day": perDay}
+	if status != api.CheckOK {
+		c.Hint = "raise telemetry.linger in the configuration, or have nodes send less often"
+	}
+	return c
+}
+
+func (s *Server) checkStore() api.Check {
+	if err := s.Store.Check(); err != nil {
+		return hinted(check(api.CheckStore, api.CheckFail, "the registry is not sound: %v", err), "stop edged and run: edged check-db; then: edged restore")
+	}
+	if failed := s.telemetryStatus().Failed; failed != "" {
+		return hinted(check(api.CheckStore, api.CheckFail, "the history cannot be written: %s", failed), "look at the disk: dmesg, df -h")
+	}
+	if r := s.Store.Recovered(); r != nil {
+		return hinted(check(api.CheckStore, api.CheckWarn, "the registry was restored from %s: %s", r.Snapshot, r.Reason), "look through nodes and zones for what changed since that snapshot")
+	}
+	return check(api.CheckStore, api.CheckOK, "the registry and the history are sound")
+}
+
+func (s *Server) checkBackup() api.Check {
+	last := s.Store.Stats().LastSnapshot
+	if last == 0 {
+		return hinted(check(api.CheckBackupAge, api.CheckWarn, "there is no snapshot yet"), "greenctl backup FILE, and keep it on another machine")
+	}
+	age := greenhouse.MillisOf(s.now()).Sub(last)
+	status := api.CheckOK
+	switch {
+	case age > backupFail:
+		status = api.CheckFail
+	case age > backupWarn:
+		status = api.CheckWarn
+	}
+	c := check(api.CheckBackupAge, status, "the newest snapshot is %s old", age.Round(time.Minute))
+	c.Values = map[string]any{"age_s": age.Seconds()}
+	if status != api.CheckOK {
+		c.Hint = "greenctl backup FILE"
+	}
+	return c
+}
+
+func (s *Server) checkBroker() api.Check {
+	b := s.Broker.Status()
+	if !b.Listening {
+		return hinted(check(api.CheckBroker, api.CheckFail, "the MQTT broker does not listen: no node can connect"), "is the port taken? ss -ltnp; then: systemctl restart edged")
+	}
+	return check(api.CheckBroker, api.CheckOK, "the MQTT broker listens and has %d connections", b.Connections)
+}
+
+func (s *Server) checkCertificate() api.Check {
+	if s.opts.Certificate == nil || s.opts.Certificate.Leaf == nil {
+		return check(api.CheckCertificate, api.CheckSkip, "there is no certificate: TLS is not in use")
+	}
+	end := s.opts.Certificate.Leaf.NotAfter
+	left := end.Sub(s.now())
+	switch {
+	case left <= 0:
+		return hinted(check(api.CheckCertificate, api.CheckFail, "the certificate ended on %s", end.UTC().Format(time.DateOnly)), "renew it and: systemctl reload edged")
+	case left < certWarn:
+		return hinted(check(api.CheckCertificate, api.CheckWarn, "the certificate ends on %s", end.UTC().Format(time.DateOnly)), "renew it and: systemctl reload edged")
+	}
+	return check(api.CheckCertificate, api.CheckOK, "the certificate is good until %s", end.UTC().Format(time.DateOnly))
+}
+
+// checkAutoOff names the hazardous actuators that have no time limit of their
+// own on the device: if the daemon and the link die, nothing but the lease, kept
+// by the firmware, turns them off.
+func (s *Server) checkAutoOff(reg *store.Registry) api.Check {
+	var items []string
+	for _, n := range reg.Nodes {
+		for _, c := range n.Channels {
+			if n.State != greenhouse.NodeDecommissioned && c.Kind == greenhouse.Actuator && c.Class.Spec().Hazardous && c.MaxOnS == 0 {
+				items = append(items, string(n.UID)+"/"+string(c.Name))
+			}
+		}
+	}
+	return listed(api.CheckAutoOff, items, "every hazardous actuator has a longest time on of its own", "%d hazardous actuators have no longest time on of their own",
+		"greenctl node edit UID --channel NAME --max-on SECONDS")
+}
+
+func (s *Server) checkOffline(reg *store.Registry) api.Check {
+	var items []string
+	for uid, n := range reg.Nodes {
+		if n.Zone == "" || n.State == greenhouse.NodeMaintenance || n.State == greenhouse.NodeDecommissioned {
+			continue
+		}
+		if online, _ := s.Presence.Presence(uid); !online {
+			items = append(items, string(uid))
+		}
+	}
+	return listed(api.CheckNodesOffline, items, "every node in a zone is online", "%d nodes in zones are offline", "look at their power and Wi-Fi; greenctl node describe UID")
+}
+
+func (s *Server) checkDrift(reg *store.Registry) api.Check {
+	var items []string
+	for uid, n := range reg.Nodes {
+		if n.Config.Status == greenhouse.ConfigDrift || n.Config.Status == greenhouse.ConfigRejected {
+			items = append(items, string(uid))
+		}
+	}
+	return listed(api.CheckConfigDrift, items, "every node has the configuration it should have", "%d nodes have another configuration than they should", "greenctl node config UID says why")
+}
+
+func (s *Server) checkCalibration(reg *store.Registry) api.Check {
+	var items []string
+	for id := range reg.Uncalibrated {
+		items = append(items, string(id))
+	}
+	return listed(api.CheckCalibration, items, "no sensor waits for a calibration", "%d sensors wait for a calibration", "greenctl node calibrate UID")
+}
+
+// checkSkew looks at nodes of one type that run different firmware.
+func (s *Server) checkSkew(reg *store.Registry) api.Check {
+	versions := map[greenhouse.NodeType]map[string]int{}
+	for _, n := range reg.Nodes {
+		if n.FW == "" || n.State == greenhouse.NodeDecommissioned {
+			continue
+		}
+		if versions[n.Type] == nil {
+			versions[n.Type] = map[string]int{}
+		}
+		versions[n.Type][n.FW]++
+	}
+	var items []string
+	for typ, seen := range versions {
+		for fw, count := range seen {
+			if len(seen) > 1 {
+				items = append(items, fmt.Sprintf("%s %s: %d", typ, fw, count))
+			}
+		}
+	}
+	return listed(api.CheckVersionSkew, items, "nodes of one type run the same firmware", "nodes of one type run %d different firmwares", "update the older ones")
+}

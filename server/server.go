@@ -1,0 +1,288 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"greenhouse"
+	"greenhouse/api"
+	"greenhouse/journal"
+	"greenhouse/store"
+	"greenhouse/telemetry"
+)
+
+// Broker is what the API needs of the MQTT broker.
+type Broker interface {
+	// Disconnect closes the sessions of a login, if it has any.
+	Disconnect(login, reason string)
+	// Status returns the figures of now.
+	Status() api.BrokerStatus
+	// Address returns where the session of a login comes from, "" if it has none.
+	Address(login string) string
+}
+
+// Presence says which nodes are there.
+type Presence interface {
+	// Presence returns whether a node is online and when it was last heard, 0 for never.
+	Presence(uid greenhouse.UID) (online bool, lastSeen greenhouse.Millis)
+}
+
+// Health says how the daemon is.
+type Health interface {
+	// NotReady returns what keeps the daemon from accepting nodes; empty when it does.
+	NotReady() []string
+	// ClockTrusted reports whether the wall clock is known to be right.
+	ClockTrusted() bool
+}
+
+// Automation is what the API needs of the control loop.
+type Automation interface {
+	// Control returns how the last cycle went.
+	Control() api.ControlStatus
+	// Decided returns when a zone was last decided, and why it fails, if it does.
+	Decided(z greenhouse.ZoneID) (at greenhouse.Millis, failing string)
+	// Wake has a zone decided at once, after an edit.
+	Wake(z greenhouse.ZoneID)
+}
+
+// Level is how an actuator stands.
+type Level struct {
+	Desired    *float64 // nil: not decided yet
+	Reported   *float64 // nil: unknown
+	LeaseUntil greenhouse.Millis
+	Command    greenhouse.CommandState // of the command open now, "" for none
+}
+
+// Actuation is what the API needs of the room that drives equipment.
+type Actuation interface {
+	// Verdict returns the outcome for an actuator, and whether there is one.
+	Verdict(p greenhouse.PointID) (greenhouse.Verdict, bool)
+	// Level returns how an actuator stands.
+	Level(p greenhouse.PointID) Level
+	// Command sends a one-time order; the safety envelope may refuse it with ErrForbidden.
+	Command(ctx context.Context, c greenhouse.Command) (greenhouse.Command, error)
+}
+
+// Stopper stops equipment. A zone of "" means the whole site.
+type Stopper interface {
+	// Stop brings equipment to its safe levels now and holds it there until Resume.
+	Stop(z greenhouse.ZoneID, by string)
+	// Resume ends a Stop; the stop in the registry has been released already.
+	Resume(z greenhouse.ZoneID, by string)
+	// Halt brings equipment to its safe levels once; decisions go on.
+	Halt(z greenhouse.ZoneID, by string)
+}
+
+// Sim is the simulated greenhouse of "edged demo".
+type Sim interface {
+	Sim() api.Sim
+	Inject(f api.SimFaultRequest) (api.SimFault, error)
+	Clear(id string) error // "" clears all
+}
+
+// Deps are the rooms behind the API. Sim is nil outside the demo; all others
+// are needed.
+type Deps struct {
+	Store      *store.Store
+	Journal    *journal.Journal
+	Telemetry  *telemetry.Engine
+	Actuation  Actuation
+	Stopper    Stopper
+	Automation Automation
+	Presence   Presence
+	Broker     Broker
+	Health     Health
+	Sim        Sim
+}
+
+// Options say how the API is served. The zero value serves.
+type Options struct {
+	Version        api.Version
+	DataDir        string           // for the doctor's look at the disk; "": not looked at
+	Hosts          []string         // names of this machine that TLS clients may use, beside addresses and localhost
+	Certificate    *tls.Certificate // for the doctor; nil: no TLS
+	TokenRate      float64          // requests a second a token; 0: 50
+	TokenBurst     int              // requests at once a token; 0: 200
+	MaxConnections int              // a listener; 0: 1024
+	MaxEvents      int              // event streams; 0: 64
+	MaxLive        int              // live streams; 0: 32
+	Now            func() time.Time // nil: time.Now
+	Log            *slog.Logger     // nil: discarded
+}
+
+// Server answers the API. Make one with [New].
+type Server struct {
+	Deps
+	opts    Options
+	version api.Version
+	hosts   []string
+	now     func() time.Time
+	log     *slog.Logger
+	started time.Time
+	metrics *metrics
+	limits  limits
+	guesses guesses
+	refusal refusals
+	events  slots
+	lives   slots
+	local   http.Handler
+	remote  http.Handler
+
+	ctx    context.Context // ends with Close: the streams' sign to end
+	cancel context.CancelFunc
+	mu     sync.Mutex
+	open   []*http.Server
+	closed bool
+}
+
+// New returns a server over the rooms. It fails only if a route of package api
+// has no handler here, or the other way round.
+func New(d Deps, o Options) (*Server, error) {
+	o = o.withDefaults()
+	s := &Server{Deps: d, opts: o, version: o.Version, now: o.Now, log: o.Log, started: o.Now()}
+	for _, h := range o.Hosts {
+		s.hosts = append(s.hosts, strings.ToLower(h))
+	}
+	s.limits = limits{rate: rate.Limit(o.TokenRate), burst: o.TokenBurst, byKey: map[string]*rate.Limiter{}}
+	s.guesses = guesses{byAddr: map[string]*rate.Limiter{}}
+	s.refusal = refusals{last: map[string]time.Time{}}
+	s.events, s.lives = newSlots(o.MaxEvents), newSlots(o.MaxLive)
+	s.metrics = newMetrics(s)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	mux := http.NewServeMux()
+	if err := s.mount(mux); err != nil {
+		return nil, err
+	}
+	s.local, s.remote = s.wrap(mux, true), s.wrap(mux, false)
+	return s, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.TokenRate <= 0 {
+		o.TokenRate = 50
+	}
+	if o.TokenBurst <= 0 {
+		o.TokenBurst = 200
+	}
+	if o.MaxConnections <= 0 {
+		o.MaxConnections = 1024
+	}
+	if o.MaxEvents <= 0 {
+		o.MaxEvents = 64
+	}
+	if o.MaxLive <= 0 {
+		o.MaxLive = 32
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// mount puts every operation of the access table on the mux.
+func (s *Server) mount(mux *http.ServeMux) error {
+	m := newMount(s, mux)
+	s.mountSystem(m, mux)
+	s.mountNodes(m)
+	s.mountCommands(m)
+	s.mountZones(m)
+	s.mountPoints(m)
+	s.mountHistory(m)
+	s.mountAlarms(m)
+	s.mountStreams(m)
+	s.mountAccess(m)
+	s.mountSim(m)
+	for id := range m.routes {
+		m.err = errors.Join(m.err, fmt.Errorf("mount %s: the route has no handler", id))
+	}
+	return m.err
+}
+
+// Handler returns the API as a handler: local, where the peer is admin, or
+// behind tokens.
+func (s *Server) Handler(local bool) http.Handler {
+	if local {
+		return s.local
+	}
+	return s.remote
+}
+
+// ServeLocal serves the unix socket until Close; its peers are admin, so its
+// file mode is the lock on the door. It returns nil after Close.
+func (s *Server) ServeLocal(l net.Listener) error { return s.serve(l, s.local) }
+
+// ServeRemote serves a TLS listener until Close; callers need a token. It
+// returns nil after Close.
+func (s *Server) ServeRemote(l net.Listener) error { return s.serve(l, s.remote) }
+
+func (s *Server) serve(l net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       bodyTimeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    maxHeader,
+		ConnContext:       withPeer,
+		BaseContext:       func(net.Listener) context.Context { return s.ctx },
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return errors.Join(greenhouse.Unavailable("server_closed", "the API is closed"), l.Close())
+	}
+	s.open = append(s.open, srv)
+	s.mu.Unlock()
+	if err := srv.Serve(newLimited(l, s.opts.MaxConnections)); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve API on %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// Close ends the streams, lets requests under way finish until ctx ends, and
+// closes the listeners. A second call does nothing.
+func (s *Server) Close(ctx context.Context) error {
+	s.mu.Lock()
+	open := slices.Clone(s.open)
+	s.open, s.closed = nil, true
+	s.mu.Unlock()
+	s.cancel()
+	var errs []error
+	for _, srv := range open {
+		if err := srv.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("close API: %w", err), srv.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// slots bounds how many streams of one kind are open.
+type slots chan struct{}
+
+func newSlots(n int) slots { return make(slots, n) }
+
+// take takes a slot; the caller gives it back with leave.
+func (s slots) take(what string) error {
+	select {
+	case s <- struct{}{}:
+		return nil
+	default:
+		return greenhouse.Unavailable("streams_full", "all %d %s streams are taken", cap(s), what).WithHint("close another one and try again")
+	}
+}
+
+func (s slots) leave() { <-s }

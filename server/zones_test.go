@@ -1,0 +1,233 @@
+package server_test
+
+import (
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"greenhouse"
+	"greenhouse/api"
+	"greenhouse/client"
+	"greenhouse/server"
+)
+
+func TestZoneTargetsAndModes(t *testing.T) {
+	h := open(t)
+	h.zone("north")
+	h.must(h.client.SetTarget(h.ctx(), "north", greenhouse.Heating, api.TargetRequest{Day: ptr(20.0), Night: ptr(16.0)}, client.Write{}))
+	z := must(h.client.SetTarget(h.ctx(), "north", greenhouse.Venting, api.TargetRequest{Value: ptr(25.0)}, client.Write{}))(t)
+	want := map[greenhouse.Quantity]greenhouse.Target{greenhouse.Heating: {Day: 20, Night: 16}, greenhouse.Venting: {Day: 25, Night: 25}}
+	if diff := cmp.Diff(want, z.Targets); diff != "" {
+		t.Errorf("targets: %s", diff)
+	}
+	z = must(h.client.ClearTarget(h.ctx(), "north", greenhouse.Venting, client.Write{}))(t)
+	if _, ok := z.Targets[greenhouse.Venting]; ok {
+		t.Error("venting is still there after it was cleared")
+	}
+	if z = must(h.client.SetMode(h.ctx(), "north", greenhouse.ModeOff, client.Write{}))(t); z.Mode != greenhouse.ModeOff {
+		t.Errorf("mode: got %s", z.Mode)
+	}
+	if got, want := h.world.stopped, []greenhouse.ZoneID{"north"}; !cmp.Equal(got, want) {
+		t.Errorf("entering off stops actuators: got %v, want %v", got, want)
+	}
+	if len(h.world.woken) == 0 {
+		t.Error("automation was not woken by the edits")
+	}
+}
+
+func TestTargetRefusals(t *testing.T) {
+	h := open(t)
+	h.zone("north")
+	h.must(h.client.SetTarget(h.ctx(), "north", greenhouse.Heating, api.TargetRequest{Value: ptr(20.0)}, client.Write{}))
+	for _, tt := range []struct {
+		zone greenhouse.ZoneID
+		q    greenhouse.Quantity
+		r    api.TargetRequest
+		kind error
+	}{
+		{"north", "warmth", api.TargetRequest{Value: ptr(20.0)}, greenhouse.ErrInvalid},
+		{"north", greenhouse.Heating, api.TargetRequest{}, greenhouse.ErrInvalid},
+		{"north", greenhouse.Heating, api.TargetRequest{Value: ptr(20.0), Day: ptr(20.0)}, greenhouse.ErrInvalid},
+		{"north", greenhouse.Heating, api.TargetRequest{Day: ptr(20.0)}, greenhouse.ErrInvalid},
+		{"north", greenhouse.Heating, api.TargetRequest{Value: ptr(99.0)}, greenhouse.ErrInvalid},
+		{"north", greenhouse.Venting, api.TargetRequest{Value: ptr(20.0)}, greenhouse.ErrInvalid}, // inverted: vent at the heating point
+		{"west", greenhouse.Heating, api.TargetRequest{Value: ptr(20.0)}, greenhouse.ErrNotFound},
+	} {
+		if _, err := h.client.SetTarget(h.ctx(), tt.zone, tt.q, tt.r, client.Write{}); !errors.Is(err, tt.kind) {
+			t.Errorf("%s %s %+v: got %v, want %v", tt.zone, tt.q, tt.r, err, tt.kind)
+		}
+	}
+}
+
+func TestZoneLife(t *testing.T) {
+	h := open(t)
+	z := h.zone("north")
+	if z.Version != 1 || z.Mode != greenhouse.ModeAuto || z.Name != "north" || z.Climate == nil || z.Actuators == nil {
+		t.Errorf("created: got %+v", z)
+	}
+	if _, err := h.client.CreateZone(h.ctx(), api.CreateZoneRequest{ID: "north"}, client.Write{}); !errors.Is(err, greenhouse.ErrConflict) {
+		t.Errorf("twice: got %v, want a conflict", err)
+	}
+	if _, err := h.client.CreateZone(h.ctx(), api.CreateZoneRequest{ID: "North!"}, client.Write{}); code(err) != "zone_invalid" {
+		t.Errorf("bad id: got %v", err)
+	}
+	got := must(h.client.EditZone(h.ctx(), "north", map[string]any{"crop": "basil", "control": map[string]any{"frost_limit_c": 5}}, client.Write{IfVersion: 1}))(t)
+	if got.Crop != "basil" || got.Control.FrostLimit != 5 {
+		t.Errorf("edited: got %+v", got.ZoneSpec)
+	}
+	got = must(h.client.EditZone(h.ctx(), "north", map[string]any{"control": map[string]any{"frost_limit_c": nil}}, client.Write{}))(t)
+	if got.Control.FrostLimit != 0 || got.Crop != "basil" {
+		t.Errorf("cleared: got %+v", got.ZoneSpec)
+	}
+	if _, err := h.client.EditZone(h.ctx(), "north", map[string]any{"climate": 3}, client.Write{}); code(err) != "field_unknown" {
+		t.Errorf("unknown field: got %v", err)
+	}
+	if _, err := h.client.EditZone(h.ctx(), "north", map[string]any{"control": map[string]any{"warp": 1}}, client.Write{}); code(err) != "field_unknown" {
+		t.Errorf("unknown inner field: got %v", err)
+	}
+	if err := h.client.DeleteZone(h.ctx(), "north", client.Write{IfVersion: 1}); code(err) != "stale" {
+		t.Errorf("stale delete: got %v", err)
+	}
+	if err := h.client.DeleteZone(h.ctx(), "north", client.Write{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := h.client.Zone(h.ctx(), "north"); code(err) != "zone_not_found" {
+		t.Errorf("after delete: got %v", err)
+	}
+}
+
+// What is live about a zone: the median of its good sensors, its actuators with
+// level, lease and reason, its alarms, and null where a sensor failed.
+func TestZoneShowsWhatIsLive(t *testing.T) {
+	h := open(t)
+	h.zone("north")
+	a := h.node("aaaa01", "climate", "north", sensor("air_temp"), sensor("air_rh"), actuator("heater"))
+	h.node("aaaa02", "climate", "north", sensor("air_temp"))
+	h.node("aaaa03", "climate", "north", sensor("air_temp"))
+	h.world.online[a.UID] = true
+	now := greenhouse.MillisOf(time.Now())
+	h.send(greenhouse.Reading{Point: "north/air_temp", At: now, Value: 20}, greenhouse.Reading{Point: "north/air_temp.2", At: now, Value: 21},
+		greenhouse.Reading{Point: "north/air_temp.3", At: now, Value: 40},
+		greenhouse.Reading{Point: "north/air_rh", At: now, Value: math.NaN(), Quality: greenhouse.Bad})
+	h.world.levels["north/heater"] = server.Level{Desired: ptr(1.0), Reported: ptr(0.0), LeaseUntil: now.Add(time.Minute), Command: greenhouse.CommandSent}
+	h.world.verdicts["north/heater"] = greenhouse.Verdict{Point: "north/heater", Value: 1, At: now, Winner: greenhouse.Claim{Priority: greenhouse.PriorityLoop, Owner: "heating", Reason: "2.0 °C below target"},
+		Inputs: []greenhouse.Input{{Point: "north/air_temp", Value: math.NaN(), Quality: greenhouse.Bad, AgeS: math.Inf(1)}}, Terms: map[string]float64{"error": math.NaN(), "p": 2}}
+	if err := h.journal.Observe(greenhouse.Condition{Source: greenhouse.PointSource("north/air_rh"), Code: "sensor_failed", Severity: greenhouse.Warning, Active: true, Text: "no value"}); err != nil {
+		t.Fatal(err)
+	}
+	z := must(h.client.Zone(h.ctx(), "north"))(t)
+	if m := z.Climate["air_temp"]; m.Value == nil || *m.Value != 21 || m.Quality != greenhouse.Good || m.Unit != "°C" || m.Points != 3 {
+		t.Errorf("air_temp: got %+v", m)
+	}
+	if m := z.Climate["air_rh"]; m.Value != nil || m.Quality != greenhouse.Bad {
+		t.Errorf("air_rh: got %+v, want null and bad", m)
+	}
+	if z.Alarms != 1 || z.AlarmSeverity != greenhouse.Warning || z.Nodes != 3 || z.NodesOnline != 1 {
+		t.Errorf("counts: got %d alarms %s, %d of %d nodes", z.Alarms, z.AlarmSeverity, z.NodesOnline, z.Nodes)
+	}
+	act := z.Actuators[0]
+	if *act.Level != 1 || *act.Reported != 0 || act.Owner != "heating" || act.LeaseUntil == 0 || act.Class != greenhouse.ClassHeaterContactor {
+		t.Errorf("heater: got %+v", act)
+	}
+	why := must(h.client.Why(h.ctx(), "north/heater", ""))(t)
+	if why.Winner.Owner != "heating" || why.Inputs[0].Value != nil || why.Text == "" || !cmp.Equal(why.Terms, map[string]float64{"p": 2}) {
+		t.Errorf("why: got %+v", why)
+	}
+	if _, err := h.client.Why(h.ctx(), "north/air_temp", ""); code(err) != "point_not_actuator" {
+		t.Errorf("why of a sensor: got %v", err)
+	}
+}
+
+func TestOverrides(t *testing.T) {
+	h := open(t)
+	h.zone("north")
+	h.node("aaaa01", "climate", "north", sensor("air_temp"), actuator("vent"))
+	o := must(h.client.SetOverride(h.ctx(), "north/vent", api.OverrideRequest{Value: 0.5, ForS: 3600, Reason: "airing"}, client.Write{}))(t)
+	if o.Value != 0.5 || o.ExpiresAt.Sub(o.CreatedAt) != time.Hour {
+		t.Errorf("got %+v", o)
+	}
+	o = must(h.client.SetOverride(h.ctx(), "north/vent", api.OverrideRequest{Value: 1, ForS: 1e7, Reason: "airing"}, client.Write{}))(t)
+	if d := o.ExpiresAt.Sub(o.CreatedAt); d != 24*time.Hour {
+		t.Errorf("too long an override lasts %s, want a day", d)
+	}
+	if got := must(h.client.Overrides(h.ctx(), client.Page{}))(t).Items; len(got) != 1 {
+		t.Errorf("list: got %d", len(got))
+	}
+	for _, tt := range []struct {
+		point greenhouse.PointID
+		r     api.OverrideRequest
+		code  string
+	}{
+		{"north/vent", api.OverrideRequest{Value: 2, Reason: "x"}, "level_invalid"},
+		{"north/vent", api.OverrideRequest{Value: 1}, "reason_missing"},
+		{"north/vent", api.OverrideRequest{Value: 1, ForS: -1, Reason: "x"}, "duration_invalid"},
+		{"north/air_temp", api.OverrideRequest{Value: 1, Reason: "x"}, "point_not_actuator"},
+		{"north/fan", api.OverrideRequest{Value: 1, Reason: "x"}, "point_not_found"},
+		{"fan", api.OverrideRequest{Value: 1, Reason: "x"}, "point_invalid"},
+	} {
+		if _, err := h.client.SetOverride(h.ctx(), tt.point, tt.r, client.Write{}); code(err) != tt.code {
+			t.Errorf("%s %+v: got %v (%s), want %s", tt.point, tt.r, err, code(err), tt.code)
+		}
+	}
+	if err := h.client.ReleaseOverride(h.ctx(), "north/vent", client.Write{}); err != nil {
+		t.Error(err)
+	}
+	if err := h.client.ReleaseOverride(h.ctx(), "north/vent", client.Write{}); code(err) != "override_not_found" {
+		t.Errorf("released twice: got %v", err)
+	}
+}
+
+func TestEmergencyStop(t *testing.T) {
+	h := open(t)
+	h.zone("north")
+	h.zone("south")
+	h.node("aaaa01", "climate", "north", actuator("vent"))
+	st := must(h.client.Stop(h.ctx(), api.StopRequest{Zone: "north", Reason: "smoke"}, client.Write{}))(t)
+	if st.All || !cmp.Equal(st.Zones, []greenhouse.ZoneID{"north"}) {
+		t.Errorf("one zone: got %+v", st)
+	}
+	if _, err := h.client.SetOverride(h.ctx(), "north/vent", api.OverrideRequest{Value: 1, Reason: "x"}, client.Write{}); !errors.Is(err, greenhouse.ErrForbidden) {
+		t.Errorf("override under a stop: got %v, want refused", err)
+	}
+	st = must(h.client.Stop(h.ctx(), api.StopRequest{}, client.Write{}))(t)
+	if !st.All {
+		t.Errorf("site: got %+v", st)
+	}
+	if got, want := h.world.stopped, []greenhouse.ZoneID{"north", ""}; !cmp.Equal(got, want) {
+		t.Errorf("equipment stopped: got %v, want %v", got, want)
+	}
+	h.must(h.client.Resume(h.ctx(), api.StopRequest{}, client.Write{}))
+	st = must(h.client.Resume(h.ctx(), api.StopRequest{Zone: "north"}, client.Write{}))(t)
+	if st.All || len(st.Zones) != 0 {
+		t.Errorf("resumed: got %+v", st)
+	}
+	if _, err := h.client.Stop(h.ctx(), api.StopRequest{Zone: "west"}, client.Write{}); code(err) != "zone_not_found" {
+		t.Errorf("unknown zone: got %v", err)
+	}
+	// The stop must work when the registry does not.
+	if err := h.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.client.Stop(h.ctx(), api.StopRequest{}, client.Write{})
+	if code(err) != "stop_not_latched" || len(h.world.stopped) != 3 {
+		t.Errorf("without a registry: got %v and %d stops, want equipment stopped and the rest said", err, len(h.world.stopped))
+	}
+}
+
+func TestSite(t *testing.T) {
+	h := open(t)
+	site := must(h.client.Site(h.ctx()))(t)
+	got := must(h.client.EditSite(h.ctx(), api.SitePatch{Name: ptr("Hof"), TimeZone: ptr("Europe/Berlin"), Latitude: ptr(52.5)}, client.Write{IfVersion: site.Version}))(t)
+	if got.Name != "Hof" || got.TimeZone != "Europe/Berlin" || got.Latitude != 52.5 {
+		t.Errorf("got %+v", got)
+	}
+	if _, err := h.client.EditSite(h.ctx(), api.SitePatch{TimeZone: ptr("Mars/Olympus")}, client.Write{}); !errors.Is(err, greenhouse.ErrInvalid) {
+		t.Errorf("unknown time zone: got %v", err)
+	}
+	if _, err := h.client.EditSite(h.ctx(), api.SitePatch{Name: ptr("x")}, client.Write{IfVersion: site.Version}); code(err) != "stale" {
+		t.Errorf("stale: got %v", err)
+	}
+}
