@@ -66,7 +66,7 @@ func (c *composer) batch(b *Batch) {
 		case id == 0:
 			id = c.define(r.Point)
 		}
-		c.body = appendReading(c.body, id, int64(r.At), last, r.Value, c.quality(r))
+		c.body = appendReading(c.body, id, int64(r.At), last, r.Value+0, c.quality(r)) // +0 makes 0 of -0
 		last = int64(r.At)
 		h.n++
 	}
