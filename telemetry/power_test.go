@@ -7,12 +7,16 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"greenhouse/telemetry"
 )
 
 // errPower is what every operation says once the power is gone.
 var errPower = errors.New("power cut")
+
+// errIO is what a failing sync says.
+var errIO = syscall.EIO
 
 const sector = 512
 

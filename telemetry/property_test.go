@@ -90,6 +90,28 @@ func (w *world) crash() {
 	w.open()
 }
 
+// kill ends the process without a power cut: what was written and not synced
+// is still there, until the power goes too.
+func (w *world) kill() {
+	w.disk.mu.Lock()
+	w.disk.cut = true
+	w.disk.mu.Unlock()
+	w.e.Close(context.Background())
+	w.seed++
+	next := newPowerDisk(w.disk.stash, w.seed)
+	next.dirty, next.names, next.n = w.disk.dirty, w.disk.names, w.disk.n
+	w.disk = next
+	w.open()
+}
+
+// failing makes every sync fail, or ends that.
+func (w *world) failing(err error) {
+	w.disk.mu.Lock()
+	w.disk.failing = err
+	w.disk.mu.Unlock()
+	w.clock.add(2 * time.Second)
+}
+
 // check compares the engine with the model.
 func (w *world) check() {
 	found := map[key]bool{}
@@ -166,7 +188,7 @@ func TestAgainstModel(t *testing.T) {
 			},
 			"reopen": func(t *rapid.T) {
 				w.t = t
-				if w.disk.cutAt > 0 {
+				if w.disk.cutAt > 0 || w.disk.failing != nil {
 					w.crash()
 					return
 				}
@@ -175,6 +197,9 @@ func TestAgainstModel(t *testing.T) {
 				}
 				w.open()
 			},
+			"kill":  func(t *rapid.T) { w.t = t; w.kill() },
+			"fail":  func(t *rapid.T) { w.failing(errIO) },
+			"heal":  func(t *rapid.T) { w.failing(nil) },
 			"crash": func(t *rapid.T) { w.t = t; w.crash() },
 			"":      func(t *rapid.T) { w.t = t; w.check() },
 		})
