@@ -130,8 +130,9 @@ type offences struct {
 // device with the right secret behind the same router is not made to wait, and
 // a secret of 256 bits is not guessed by trying.
 type throttle struct {
-	mu   sync.Mutex
-	seen map[offender]offences
+	mu    sync.Mutex
+	seen  map[offender]offences
+	swept time.Time
 }
 
 // failed counts a failure and returns how long to hold the answer back: nothing
@@ -160,7 +161,12 @@ func (t *throttle) failed(p place, login string, limit int, now time.Time) time.
 	return min(500*time.Millisecond<<min(o.n-limit-1, 3), 4*time.Second)
 }
 
+// sweep forgets old failures, at most once a second, and reports whether that made room.
 func (t *throttle) sweep(now time.Time) bool {
+	if now.Sub(t.swept) < time.Second {
+		return false
+	}
+	t.swept = now
 	for k, o := range t.seen {
 		if now.Sub(o.since) >= 2*time.Minute {
 			delete(t.seen, k)

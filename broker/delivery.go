@@ -85,6 +85,9 @@ func (b *Broker) publish(c *conn, pk *packets.Packet) error {
 		b.refuse(c, RefusedPublish, pk.TopicName, "not among the topics of this login")
 		return b.denied(c, d)
 	}
+	if d.keep && !b.retained.room(d.Topic) {
+		b.refuse(c, RefusedRetain, d.Topic, "too many retained messages: handled, not retained")
+	}
 	if d.QoS == 0 {
 		b.opts.Handler.Receive(d)
 		b.passOn(d)

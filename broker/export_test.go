@@ -1,5 +1,10 @@
 package broker
 
+import (
+	"strconv"
+	"time"
+)
+
 // What the tests of topics need to see.
 
 // Matches reports whether filter matches topic.
@@ -49,6 +54,25 @@ func (t *Subscribers) Of(topic string) map[int]byte {
 
 // Empty reports whether no branch of the index is left.
 func (t *Subscribers) Empty() bool { return len(t.x.root.next) == 0 }
+
+// Reported notes one refusal each of so many clients and returns how many are remembered.
+func Reported(clients int, now time.Time) int {
+	r := reporter{totals: map[Kind]uint64{}, seen: map[reporterKey]report{}}
+	for i := range clients {
+		r.note(strconv.Itoa(i), RefusedLogin, now)
+	}
+	return len(r.seen)
+}
+
+// Throttled notes one failed login each of so many names and returns how many
+// are remembered, and how long the next of yet another name would wait.
+func Throttled(names int, now time.Time) (remembered int, wait time.Duration) {
+	t := throttle{seen: map[offender]offences{}}
+	for i := range names {
+		wait = t.failed(place{}, strconv.Itoa(i), 10, now)
+	}
+	return len(t.seen), wait
+}
 
 // Subscribed reports whether anybody is subscribed to anything at b.
 func (b *Broker) Subscribed() bool {

@@ -44,7 +44,7 @@ func (b *Broker) PublishCommand(login, topic string, payload []byte, acked func(
 		}
 		if !to.s.c.out.put(item{m: m, qos: to.sub.qos, acked: acked}, false) {
 			b.stats.dropped.Add(1)
-			return greenhouse.Unavailable("client_slow", "%s does not read what is sent to it", login)
+			return greenhouse.Unavailable("client_slow", "%s takes no messages now: it does not read, or is leaving", login)
 		}
 		sent, acked = true, nil // several connections of an account: the first one's PUBACK counts
 	}
@@ -60,6 +60,9 @@ func (b *Broker) SetRetained(topic string, payload []byte) error {
 	m, err := b.message(topic, payload, 1, true)
 	if err != nil {
 		return err
+	}
+	if !b.retained.room(topic) {
+		return greenhouse.Unavailable("retained_full", "there is no room to retain a message on %s: %d are", topic, b.opts.Limits.Retained)
 	}
 	b.keep(m, false)
 	return nil
@@ -88,9 +91,7 @@ func (b *Broker) message(topic string, payload []byte, qos byte, retain bool) (*
 func (b *Broker) passOn(d *Delivery) {
 	var few [8]match
 	if d.keep {
-		if !b.keep(d.message(), true) {
-			b.refuse(d.s.c, RefusedRetain, d.Topic, "too many retained messages: passed on, not retained")
-		}
+		b.keep(d.message(), true)
 	} else if to := b.index.appendMatches(few[:0], d.Topic); len(to) > 0 {
 		b.send(d.message(), to)
 	}
@@ -125,24 +126,30 @@ type retained struct {
 }
 
 // keep retains m, unless there are too many, and routes it if asked to.
-func (b *Broker) keep(m *message, route bool) (kept bool) {
+func (b *Broker) keep(m *message, route bool) {
 	b.retained.mu.Lock()
 	defer b.retained.mu.Unlock()
-	kept = b.retained.set(m)
+	b.retained.set(m)
 	if route {
 		b.route(m)
 	}
-	return kept
+}
+
+// room reports whether a message on topic would be retained.
+func (r *retained) room(topic string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.by) < r.max || r.by[topic] != nil
 }
 
 // set needs r.mu.
-func (r *retained) set(m *message) bool {
+func (r *retained) set(m *message) {
 	_, has := r.by[m.topic]
 	switch {
 	case len(m.payload) == 0:
 		delete(r.by, m.topic)
 	case !has && len(r.by) >= r.max:
-		return false
+		return
 	default:
 		kept := *m
 		kept.origin = nil // the state outlives the session it came from
@@ -151,7 +158,6 @@ func (r *retained) set(m *message) bool {
 	if has != (len(m.payload) > 0) {
 		r.order = nil
 	}
-	return true
 }
 
 func (r *retained) drop(topic string) {

@@ -68,6 +68,7 @@ type reporter struct {
 	mu     sync.Mutex
 	totals map[Kind]uint64
 	seen   map[reporterKey]report
+	swept  time.Time
 }
 
 // note counts, and returns how many to report now; 0 is none.
@@ -95,7 +96,12 @@ func (r *reporter) note(client string, kind Kind, now time.Time) uint64 {
 }
 
 // sweep forgets what was reported long ago, and reports whether that made room.
+// It does so once a second at most: a full table must not make refusing dear.
 func (r *reporter) sweep(now time.Time) bool {
+	if now.Sub(r.swept) < time.Second {
+		return false
+	}
+	r.swept = now
 	for k, e := range r.seen {
 		if now.Sub(e.last) >= reportEvery {
 			delete(r.seen, k)

@@ -341,6 +341,30 @@ func TestWindowCountsBytes(t *testing.T) {
 	}, func(_ *broker.Options, r *recorder) { r.hold = true })
 }
 
+func TestPubacksAreGathered(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		c := h.login(4, nodeA)
+		for i := range uint16(20) {
+			c.send(c.pub(2, i+1, "gh/n/"+nodeA+"/telemetry", "x")...)
+		}
+		synctest.Wait()
+		for range 20 {
+			(<-h.rec.got).Ack()
+		}
+		var writes, n int
+		for buf := make([]byte, 1024); n < 80; writes++ {
+			k, err := c.Conn.Read(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += k
+		}
+		if writes > 2 {
+			t.Errorf("20 PUBACKs in %d writes, want what gathers in one", writes)
+		}
+	}, func(_ *broker.Options, r *recorder) { r.hold = true })
+}
+
 func TestOthersGetAMessageOnlyAfterAck(t *testing.T) {
 	h := start(t, func(_ *broker.Options, r *recorder) { r.hold = true })
 	b, n := h.login(5, bridge), h.login(4, nodeA)
@@ -808,5 +832,59 @@ func TestListenerThatFails(t *testing.T) {
 	l.Close()
 	if err := h.Serve(l); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v, want %v", err, net.ErrClosed)
+	}
+}
+
+func TestTablesAreBounded(t *testing.T) {
+	now := time.Now()
+	if got, limit := broker.Reported(20_000, now), 5000; got > limit {
+		t.Errorf("%d reporters remembered, want at most %d", got, limit)
+	}
+	got, wait := broker.Throttled(20_000, now)
+	if limit := 5000; got > limit {
+		t.Errorf("%d failed logins remembered, want at most %d", got, limit)
+	}
+	if wait != 4*time.Second {
+		t.Errorf("one address tries 20,000 names and waits %v", wait)
+	}
+}
+
+func TestCloseGivesUp(t *testing.T) {
+	release := make(chan struct{})
+	h := start(t, func(_ *broker.Options, r *recorder) {
+		r.onRecv = func(*broker.Delivery) { <-release }
+	})
+	c := h.login(4, nodeA)
+	c.send(c.pub(2, 1, "gh/n/"+nodeA+"/telemetry", "x")...)
+	waitFor(t, func() bool { return h.Stats().Received == 1 })
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	if err := h.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want the deadline", err)
+	}
+	close(release)
+	if end := next(t, h.rec.closed); end.Cause != broker.ErrShutdown {
+		t.Errorf("closed because of %v", end.Cause)
+	}
+}
+
+func TestPingsWithoutReading(t *testing.T) {
+	// Plain mochi: the reading goroutine blocks in the write, and holds the client's lock.
+	inBubble(t, func(t *testing.T, h *house) {
+		c := h.login(4, nodeA)
+		pings := strings.Repeat("\xc0\x00", 40_000)
+		_, _ = c.Conn.Write([]byte(pings))
+		if end := next(t, h.rec.closed); end.Cause != broker.ErrSlow {
+			t.Errorf("closed because of %v, want %v", end.Cause, broker.ErrSlow)
+		}
+	})
+}
+
+func TestRetainedStateOfTheOwnerIsBounded(t *testing.T) {
+	h := start(t, func(o *broker.Options, _ *recorder) { o.Limits.Retained = 1 })
+	for i, want := range []error{nil, nil, greenhouse.ErrUnavailable} {
+		if err := h.SetRetained([]string{"a", "a", "b"}[i], []byte("x")); !errors.Is(err, want) {
+			t.Errorf("call %d: got %v, want %v", i, err, want)
+		}
 	}
 }
