@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"mime"
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -82,6 +84,7 @@ func (s *Server) admit(r *http.Request, mux *http.ServeMux, table map[string]api
 	}
 	h, pattern := mux.Handler(r)
 	route, known := table[pattern]
+	known = known && path.Clean(r.URL.EscapedPath())+trailing(r.URL.Path) == r.URL.EscapedPath() // else the mux would redirect
 	if !known {
 		if c.role == api.RoleNone {
 			return c, route, unauthorized("token_missing", "this needs a token")
@@ -97,6 +100,14 @@ func (s *Server) admit(r *http.Request, mux *http.ServeMux, table map[string]api
 		return c, route, p
 	}
 	return c, route, contentType(r)
+}
+
+// trailing returns the slash that path.Clean takes away.
+func trailing(p string) string {
+	if strings.HasSuffix(p, "/") {
+		return "/"
+	}
+	return ""
 }
 
 // routeTable maps the patterns of the mux to the access table.
@@ -189,6 +200,7 @@ func contentType(r *http.Request) error {
 		return p
 	}
 	if r.ContentLength > maxBody {
+		_, _ = io.CopyN(io.Discard, r.Body, 4*maxBody) // a client that still writes would not read the answer
 		return api.NewProblem(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than 1 MiB")
 	}
 	return nil

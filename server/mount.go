@@ -74,7 +74,7 @@ type mount struct {
 func newMount(s *Server, mux *http.ServeMux) *mount {
 	format := huma.Format{
 		Marshal:   func(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) },
-		Unmarshal: decodeStrict,
+		Unmarshal: decodeForHuma,
 	}
 	config := huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -202,9 +202,37 @@ func humaProblem(e *huma.ErrorModel, path string) *api.Problem {
 		p.Errors = append(p.Errors, api.FieldError{Field: d.Location, Message: d.Message})
 	}
 	if len(p.Errors) == 1 { // one wrong field is the whole story
-		p.Detail, p.Errors = strings.TrimPrefix(p.Errors[0].Field+": "+p.Errors[0].Message, "body: "), nil
+		p.Detail, p.Errors = p.Errors[0].Field+": "+p.Errors[0].Message, nil
+		if what, code, hint, ok := unpack(e.Errors[0].Message); ok {
+			p.Detail, p.Code, p.Hint = what, code, hint
+		}
 	}
 	return p
+}
+
+// packed carries an error through huma, which keeps nothing of it but its text.
+type packed struct{ e *greenhouse.Error }
+
+// Error returns all three parts, separated by NUL.
+func (e packed) Error() string { return e.e.What + "\x00" + e.e.Code + "\x00" + e.e.Hint }
+
+// unpack takes them apart again.
+func unpack(text string) (what, code, hint string, ok bool) {
+	parts := strings.Split(text, "\x00")
+	if len(parts) != 3 {
+		return "", "", "", false
+	}
+	return parts[0], parts[1], parts[2], true
+}
+
+// decodeForHuma is decodeStrict with errors that survive the way through huma.
+func decodeForHuma(data []byte, v any) error {
+	err := decodeStrict(data, v)
+	var own *greenhouse.Error
+	if errors.As(err, &own) {
+		return packed{own}
+	}
+	return err
 }
 
 // etag writes a version as an entity tag.
