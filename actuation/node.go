@@ -1,0 +1,118 @@
+package actuation
+
+import (
+	"time"
+
+	"greenhouse"
+)
+
+// A node that boots that often within bootWindow is unstable: the start of a
+// load may be what makes its supply break down, so nothing starts on it before
+// it was up for settleTime.
+const (
+	bootWindow = 10 * time.Minute
+	settleTime = time.Minute
+)
+
+// NodeOnline notes that a node is there and which boot it says it is in; "" if
+// it does not say. Calling it again with every status is right: only a change
+// matters. After an absence or a boot nothing is taken for on: the level is
+// ordered anew, by a new command, and never before this call.
+func (c *Controller) NodeOnline(uid greenhouse.UID, boot string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, now := c.nodeOf(uid), c.now()
+	rebooted := boot != "" && n.boot != "" && boot != n.boot
+	if n.online && !rebooted {
+		n.boot = orElse(boot, n.boot)
+		return
+	}
+	away := !n.online && !n.away.IsZero()
+	absence := now.Sub(n.away)
+	n.online, n.boot = true, orElse(boot, n.boot)
+	if rebooted {
+		n.boots[2], n.boots[1], n.boots[0] = n.boots[1], n.boots[0], now
+	}
+	for _, a := range n.actuators {
+		switch {
+		case rebooted:
+			c.rebooted(a, now)
+		case away:
+			c.returned(a, absence, now)
+		}
+	}
+	c.Wake()
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// rebooted notes that the node of an actuator started anew: the device went to
+// its safe level, and nothing the node was told before holds.
+func (c *Controller) rebooted(a *actuator, now time.Time) {
+	c.void(a, now)
+	if p := a.pulse; p != nil && !p.published.IsZero() {
+		c.finish(p, greenhouse.CommandTimeout, "the node rebooted: the outcome is unknown and counts as delivered", now)
+	}
+	a.reported, a.known, a.reportedAt = a.spec.Safe, true, now
+	a.differs, a.corrected, a.failures, a.confirmed, a.retryAt = time.Time{}, 0, 0, false, time.Time{}
+	a.eq.Drive(a.spec, a.spec.Safe, now)
+	if a.spec.Safe == 0 {
+		a.eq.OffSince = now // the shortest time off counts from the boot
+	}
+	if b := a.node.boots; !b[2].IsZero() && now.Sub(b[2]) < bootWindow {
+		a.eq.Settle(now.Add(settleTime))
+	}
+}
+
+// returned notes that the node of an actuator is back after an absence. When that
+// was longer than the link may be lost, or than the lease, the device went to its
+// safe level by itself; how it stands is unknown either way.
+func (c *Controller) returned(a *actuator, absence time.Duration, now time.Time) {
+	held := a.linkLoss()
+	if a.hold != nil {
+		held = min(held, max(0, a.hold.leaseEnd.Sub(a.node.away)))
+	}
+	c.void(a, now)
+	a.known, a.differs, a.confirmed, a.retryAt = false, time.Time{}, false, time.Time{}
+	if absence >= held {
+		a.eq.Drive(a.spec, a.spec.Safe, a.node.away.Add(held))
+	}
+}
+
+// void ends the level commanded, as the node may no longer know of it.
+func (c *Controller) void(a *actuator, now time.Time) { c.supersede(a.hold, now) }
+
+// NodeOffline notes that a node is gone. Nothing is published to it meanwhile,
+// and how its devices stand is unknown.
+func (c *Controller) NodeOffline(uid greenhouse.UID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.nodes[uid]
+	if n == nil || !n.online {
+		return
+	}
+	n.online, n.away = false, c.now()
+	for _, a := range n.actuators {
+		a.known, a.differs = false, time.Time{}
+	}
+}
+
+// NodeSafe notes that a node brought one of its devices to the safe level by
+// itself and said so: its lease ended, its link was lost, it was on too long.
+func (c *Controller) NodeSafe(uid greenhouse.UID, ch greenhouse.ChannelName) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	for _, a := range c.nodeOf(uid).actuators {
+		if a.Channel == ch {
+			c.void(a, now)
+			a.reported, a.known, a.reportedAt = a.spec.Safe, true, now
+			a.eq.Drive(a.spec, a.spec.Safe, now)
+		}
+	}
+}
