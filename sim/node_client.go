@@ -35,6 +35,13 @@ type Client struct {
 	fw     *Firmware
 	secret string
 	wake   chan struct{}
+	late   []lateMessage // of the Latency fault, in order; Run's alone
+}
+
+// lateMessage is a message that has not left yet.
+type lateMessage struct {
+	Message
+	due time.Time
 }
 
 // clientEvent is something that the link reports: a message, or a PUBACK.
@@ -256,12 +263,19 @@ func (c *Client) untilNext() time.Duration {
 // step runs one step of the firmware and publishes what comes of it.
 func (c *Client) step(link Link, do func(now time.Time) []Message) error {
 	c.mu.Lock()
-	out := do(c.o.Now())
+	now := c.o.Now()
+	out := do(now)
+	due := now.Add(c.fw.Latency(now))
 	c.mu.Unlock()
+	if link == nil {
+		return nil
+	}
 	for _, m := range out {
-		if link == nil {
-			return nil
-		}
+		c.late = append(c.late, lateMessage{m, due})
+	}
+	for len(c.late) > 0 && !c.late[0].due.After(now) {
+		m := c.late[0].Message
+		c.late = c.late[1:]
 		if err := link.Publish(m); err != nil {
 			return err
 		}
@@ -273,6 +287,7 @@ func (c *Client) step(link Link, do func(now time.Time) []Message) error {
 // word, a reboot as well: the will says the rest.
 func (c *Client) serve(ctx context.Context, link Link, events <-chan clientEvent) (err error) {
 	clean := false
+	c.late = nil
 	defer func() { link.Close(clean) }()
 	if err := link.Subscribe(ctx, c.fw.Subscriptions()...); err != nil {
 		return err

@@ -224,6 +224,14 @@ func (f *Firmware) HalfOpen(now time.Time) bool {
 	return half
 }
 
+// Latency returns how late every message of the node is.
+func (f *Firmware) Latency(now time.Time) time.Duration {
+	if x, ok := f.fault(Latency, "", now); ok {
+		return x.period()
+	}
+	return 0
+}
+
 // dueReboot reports whether the node must reboot now.
 func (f *Firmware) dueReboot(now time.Time) bool {
 	if !f.rebootAt.IsZero() && !now.Before(f.rebootAt) {

@@ -262,6 +262,17 @@ func TestLeaseIgnoresWallClock(t *testing.T) {
 	b.level("heater", 0)
 }
 
+func TestRepeatDoesNotRenew(t *testing.T) {
+	b := online(t, nil)
+	c := set("a", 1, "heater", 1)
+	c.Expires = greenhouse.MillisOf(b.now.Add(time.Minute))
+	b.one(b.send(c), greenhouse.CommandDone)
+	b.pass(40 * time.Second)
+	b.one(b.send(c), greenhouse.CommandDone)
+	b.pass(20 * time.Second)
+	b.level("heater", 0)
+}
+
 func TestRenewal(t *testing.T) {
 	b := online(t, nil)
 	c := set("a", 1, "heater", 1)
@@ -332,12 +343,13 @@ func TestRebootWithinPulse(t *testing.T) {
 func TestMemoryIsWrittenFirst(t *testing.T) {
 	var flash sim.Memory
 	var b *bench
-	var atSave []float64
+	var atSave []float64 // the pump's level
+	var known []int      // commands in the memory
 	b = newBench(t, func(o *sim.FirmwareOptions) {
 		o.Save = func(m sim.Memory) error {
 			data, err := json.Marshal(m)
 			if b != nil {
-				atSave = append(atSave, b.values["pump_acid"])
+				atSave, known = append(atSave, b.values["pump_acid"]), append(known, len(m.Commands))
 			}
 			flash = sim.Memory{}
 			return errors.Join(err, json.Unmarshal(data, &flash))
@@ -348,8 +360,8 @@ func TestMemoryIsWrittenFirst(t *testing.T) {
 	c.Epoch = 7
 	c.Expires = greenhouse.MillisOf(b.now.Add(5 * time.Minute))
 	b.one(b.send(c), greenhouse.CommandAccepted)
-	if len(atSave) == 0 || atSave[0] != 0 || flash.Epoch != 7 {
-		t.Errorf("the pump was at %v when the memory was written, with epoch %d; want 0 first, and 7", atSave, flash.Epoch)
+	if len(atSave) == 0 || atSave[0] != 0 || known[0] != 1 || flash.Epoch != 7 {
+		t.Errorf("the pump was at %v when the memory was written, with %v commands and epoch %d; want 0 and 1 first, and 7", atSave, known, flash.Epoch)
 	}
 	// A power cut: another process with what the flash has.
 	again := online(t, func(o *sim.FirmwareOptions) { o.Memory = flash })
