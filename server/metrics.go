@@ -29,10 +29,10 @@ type metrics struct {
 
 func newMetrics(s *Server) *metrics {
 	m := &metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edged_http_requests", Help: "Requests answered, by operation and class of status."}, []string{"operation", "status"}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edged_http_requests_total", Help: "Requests answered, by operation and class of status."}, []string{"operation", "status"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "edged_http_request_seconds", Help: "Time to answer a request; streams are left out.", Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10}}, []string{"operation"}),
-		refused:  prometheus.NewCounter(prometheus.CounterOpts{Name: "edged_http_refused", Help: "Requests refused for want of a credential or a role."}),
-		panics:   prometheus.NewCounter(prometheus.CounterOpts{Name: "edged_http_panics", Help: "Requests that panicked and were recovered."}),
+		refused:  prometheus.NewCounter(prometheus.CounterOpts{Name: "edged_http_refused_total", Help: "Requests refused for want of a credential or a role."}),
+		panics:   prometheus.NewCounter(prometheus.CounterOpts{Name: "edged_http_panics_total", Help: "Requests that panicked and were recovered."}),
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(m.requests, m.duration, m.refused, m.panics, collectors.NewGoCollector(),
@@ -79,7 +79,7 @@ func (f sheet) gauge(name, help string, v float64, labels ...string) {
 }
 
 func (f sheet) counter(name, help string, v uint64) {
-	f.put(prometheus.CounterValue, name, help, float64(v), nil)
+	f.put(prometheus.CounterValue, name+"_total", help, float64(v), nil)
 }
 
 // put adds one figure; labels are name and value in turn.
