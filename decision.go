@@ -1,5 +1,10 @@
 package greenhouse
 
+import (
+	"encoding/json"
+	"math"
+)
+
 // Priority is the place of a claim in the precedence over one actuator; a
 // lower number wins.
 type Priority int
@@ -77,6 +82,19 @@ type Input struct {
 	Value   float64 `json:"value"`
 	Quality Quality `json:"quality"`
 	AgeS    float64 `json:"age_s"`
+}
+
+// MarshalJSON writes a value that is no number as null.
+func (i Input) MarshalJSON() ([]byte, error) {
+	type plain Input // without this method
+	if !math.IsNaN(i.Value) && !math.IsInf(i.Value, 0) {
+		return json.Marshal(plain(i))
+	}
+	i.Value = 0
+	return json.Marshal(struct {
+		plain
+		Value *float64 `json:"value"`
+	}{plain: plain(i)})
 }
 
 // Verdict is the outcome for one actuator: the level, who won, who lost, and

@@ -171,6 +171,13 @@ func TestEveryStandardChannelIsWhole(t *testing.T) {
 	}
 }
 
+func TestAValueThatIsNoNumberIsNull(t *testing.T) {
+	got, err := json.Marshal(greenhouse.Input{Point: "north/air_temp", Value: math.NaN(), Quality: greenhouse.Bad, AgeS: 3})
+	if want := `{"point":"north/air_temp","quality":"bad","age_s":3,"value":null}`; err != nil || string(got) != want {
+		t.Errorf("got %s, %v, want %s", got, err, want)
+	}
+}
+
 func TestErrorsSayKindAndHint(t *testing.T) {
 	err := error(greenhouse.NotFound("zone", "nroth").WithHint("greenctl zone list shows them"))
 	var e *greenhouse.Error
