@@ -59,6 +59,7 @@ type Equipment struct {
 type Flows struct {
 	Air           float64 // m³/m²s, exchange with outside
 	Transpiration float64
+	Evaporation   float64 // from wet floor and benches
 	Condensation  float64 // on the cover
 	Heating       float64 // given off by pipes or heater
 	Sun           float64 // absorbed inside, without the cover
@@ -100,7 +101,8 @@ func (g *Greenhouse) Step(c Climate, o Outside, e Equipment, dt float64) (Climat
 	sensible := g.HeatToAir*f.Heating + g.SunToAir*rest + crop.sensible + f.Lamp*(1-g.LampRadiant) - latentHeat*fog
 	next.Air = relax(c.Air, g.Height*airVolumeHeat+g.AirMass, dt, sensible+hIn*c.Cover+exch*o.Temp+g.MassExchange*c.Mass, hIn+exch+g.MassExchange)
 
-	intoMass := (1-g.SunToAir)*rest + (1-g.HeatToAir)*f.Heating
+	f.Evaporation = g.WetFloor * g.MassExchange / airVolumeHeat * max(0, vapourAt(c.Mass, 100)-c.Vapour)
+	intoMass := (1-g.SunToAir)*rest + (1-g.HeatToAir)*f.Heating - latentHeat*f.Evaporation
 	next.Mass = relax(c.Mass, g.MassHeat, dt, intoMass+g.MassExchange*next.Air+hRad*c.Cover+g.GroundLoss*g.Ground, g.MassExchange+hRad+g.GroundLoss)
 	next.Cover = g.stepCover(c, next, o, coverFlows{hIn, hRad, f.Condensation}, dt)
 	g.stepVapour(c, o, &f, fog, dt, &next)
@@ -145,7 +147,7 @@ func (g *Greenhouse) transpire(c Climate, rad float64, f *Flows) canopy {
 	vpd := max(0, es-vapourPressure(c.Vapour, c.Air))
 	slope := es * 17.27 * 237.3 / ((c.Air + 237.3) * (c.Air + 237.3))
 	ra := g.LeafBoundary / (2 * lai)
-	rs := g.StomataMin * (rad + 4.3) / (rad + 0.54) * (1 + min(4.8, 4.3e-6*vpd*vpd)) / (2 * lai)
+	rs := g.StomataMin * (rad + 4.3) / (rad + 0.54) * (1 + min(g.StomataDry, 4.3e-6*vpd*vpd)) / (2 * lai)
 	latent := (slope*absorbed + airVolumeHeat*vpd/ra) / (slope + psychrometric*(1+rs/ra))
 	f.Transpiration = latent / latentHeat
 	f.Leaf = c.Air + (absorbed-latent)*ra/airVolumeHeat
@@ -186,7 +188,7 @@ func (g *Greenhouse) stepCover(c, next Climate, o Outside, f coverFlows, dt floa
 // the mass with its latent heat.
 func (g *Greenhouse) stepVapour(c Climate, o Outside, f *Flows, fog, dt float64, next *Climate) {
 	outside := o.RH / 100 * saturation(o.Temp) / (461.5 * (o.Temp + kelvin))
-	x := relax(c.Vapour, g.Height, dt, f.Transpiration+fog-f.Condensation+f.Air*outside, f.Air)
+	x := relax(c.Vapour, g.Height, dt, f.Transpiration+f.Evaporation+fog-f.Condensation+f.Air*outside, f.Air)
 	full := saturation(next.Air) / (461.5 * (next.Air + kelvin))
 	if x > full {
 		next.Mass += latentHeat * g.Height * (x - full) / g.MassHeat

@@ -28,7 +28,7 @@ type Place struct {
 	TempMean   float64 // °C, of the year
 	TempSwing  float64 // K, half the difference of the warmest and coldest season
 	WarmestDay float64 // day of the year
-	Diurnal    float64 // factor on the daily swing; dry air swings more
+	Diurnal    float64 // factor on the daily swing; near the sea it is small
 	TempSpread float64 // K, standard deviation from day to day
 	Dryness    float64 // K by which the dew point lies below the lowest temperature
 	WindMean   float64 // m/s
@@ -42,16 +42,16 @@ func PlacePreset(name string) (Place, error) {
 	switch name {
 	case "bleiswijk":
 		return Place{Name: name, Latitude: 52.03, Longitude: 4.53, TimeZone: "Europe/Amsterdam",
-			TempMean: 10.8, TempSwing: 7.4, WarmestDay: 205, Diurnal: 0.8, TempSpread: 2.5, Dryness: 0.5, WindMean: 5.0, Clear: 0.17, Mixed: 0.45}, nil
+			TempMean: 10.8, TempSwing: 7.4, WarmestDay: 205, Diurnal: 0.65, TempSpread: 2.5, Dryness: 0.5, WindMean: 5, Clear: 0.3, Mixed: 0.5}, nil
 	case "moscow":
 		return Place{Name: name, Latitude: 55.75, Longitude: 37.62, TimeZone: "Europe/Moscow",
-			TempMean: 6.3, TempSwing: 13.5, WarmestDay: 199, Diurnal: 1, TempSpread: 4, Dryness: 1, WindMean: 3.2, Clear: 0.22, Mixed: 0.38}, nil
+			TempMean: 6.3, TempSwing: 13.5, WarmestDay: 199, Diurnal: 0.75, TempSpread: 4, Dryness: 1, WindMean: 3.2, Clear: 0.28, Mixed: 0.42}, nil
 	case "almeria":
 		return Place{Name: name, Latitude: 36.84, Longitude: -2.46, TimeZone: "Europe/Madrid",
-			TempMean: 19.1, TempSwing: 6.8, WarmestDay: 215, Diurnal: 1, TempSpread: 2, Dryness: 3, WindMean: 4.2, Clear: 0.62, Mixed: 0.3}, nil
+			TempMean: 19.1, TempSwing: 6.8, WarmestDay: 215, Diurnal: 0.65, TempSpread: 2, Dryness: 3, WindMean: 4.2, Clear: 0.66, Mixed: 0.28}, nil
 	case "phoenix":
 		return Place{Name: name, Latitude: 33.45, Longitude: -112.07, TimeZone: "America/Phoenix",
-			TempMean: 24, TempSwing: 11.5, WarmestDay: 202, Diurnal: 1.25, TempSpread: 2.5, Dryness: 12, WindMean: 2.8, Clear: 0.72, Mixed: 0.22}, nil
+			TempMean: 24, TempSwing: 11.5, WarmestDay: 202, Diurnal: 1.05, TempSpread: 2.5, Dryness: 11, WindMean: 2.8, Clear: 0.78, Mixed: 0.18}, nil
 	}
 	return Place{}, greenhouse.Invalid("place_invalid", "weather preset %q is unknown: it is bleiswijk, moscow, almeria or phoenix", name)
 }
@@ -88,18 +88,19 @@ func (w Synthetic) At(t time.Time) Outside {
 	solar := float64(t.UnixMilli())/86400e3 + w.place.Longitude/360
 	day := int64(math.Floor(solar))
 	hour := 24 * (solar - math.Floor(solar))
-	today := w.kindOf(day)
-	k := w.clearness(day, today, t)
-	temp, low := w.temperature(day, hour, t)
-	dew := min(temp, low-1-w.place.Dryness+1.5*w.dew.normal(day))
-	cloud := 1 - math.Min(1, math.Max(0, (w.meanClearness(day)-0.25)/0.65))
+	c := w.course(day, hour)
+	// The peak is two and a half hours after noon. The small term stands for
+	// what the chain of days does not explain.
+	temp := c.mean + c.amplitude*math.Cos(2*math.Pi*(hour-14.5)/24) + 0.3*between(w.heat, t, 20*60)
+	dew := math.Min(temp, c.dew)
+	cloud := 1 - clamp((c.clearness-0.25)/0.65, 0, 1)
 	return Outside{
 		Temp:    temp,
 		RH:      math.Min(100, 100*saturation(dew)/saturation(temp)),
-		Solar:   k * haurwitz(sun),
+		Solar:   w.clearness(day, t) * haurwitz(sun),
 		Wind:    w.wind(t),
 		WindDir: w.direction(t),
-		Rain:    w.rain(today, t),
+		Rain:    w.rain(day, t),
 		Sky:     skyTemperature(temp, dew, cloud),
 		CO2:     420,
 	}
@@ -144,9 +145,9 @@ func (w Synthetic) meanClearness(day int64) float64 {
 
 // clearness is the share at an instant: on mixed days clouds come and go, 10
 // minutes each in the mean.
-func (w Synthetic) clearness(day int64, kind skyKind, t time.Time) float64 {
+func (w Synthetic) clearness(day int64, t time.Time) float64 {
 	k := w.meanClearness(day)
-	if kind != mixedDay {
+	if w.kindOf(day) != mixedDay {
 		return k
 	}
 	const bright, dull, stay = 1.0, 0.25, 0.8 // stays out a minute with this chance before a new draw
@@ -160,24 +161,34 @@ func (w Synthetic) clearness(day int64, kind skyKind, t time.Time) float64 {
 	return dull
 }
 
-// temperature returns the temperature at an hour of a solar day and the lowest
-// of that day.
-func (w Synthetic) temperature(day int64, hour float64, t time.Time) (temp, low float64) {
-	swing := func(d int64) float64 { return w.place.Diurnal * (2 + 5*w.meanClearness(d)) }
-	mean := func(d int64) float64 {
-		year := math.Cos(2 * math.Pi * (float64(t.YearDay()) + float64(d-day) - w.place.WarmestDay) / 365.25)
-		return w.place.TempMean + w.place.TempSwing*year + w.place.TempSpread*w.heat.regressive(d, 0.75, 20)
-	}
-	here, next, share := day, day+1, (hour-12)/24
+// course is what the days around an instant make of its temperature and sky.
+type course struct {
+	mean, amplitude float64 // °C and K, of the daily course
+	dew             float64 // °C
+	clearness       float64
+}
+
+// course blends the two days whose noons lie around an hour of a solar day, so
+// that nothing jumps at midnight.
+func (w Synthetic) course(day int64, hour float64) course {
+	before, share := day, (hour-12)/24
 	if hour < 12 {
-		here, next, share = day-1, day, (hour+12)/24
+		before, share = day-1, (hour+12)/24
 	}
-	base := mean(here) + (mean(next)-mean(here))*share
-	amp := (swing(here) + (swing(next)-swing(here))*share) / 2
-	// Half of the daily course is the swing; its peak is two and a half hours
-	// after noon. The small term stands for what the chain does not explain.
-	temp = base + amp*math.Cos(2*math.Pi*(hour-14.5)/24) + 0.3*between(w.heat, t, 20*60)
-	return temp, mean(day) - swing(day)/2
+	a, b := w.ofDay(before), w.ofDay(before+1)
+	mid := func(x, y float64) float64 { return x + (y-x)*share }
+	return course{mid(a.mean, b.mean), mid(a.amplitude, b.amplitude), mid(a.dew, b.dew), mid(a.clearness, b.clearness)}
+}
+
+// ofDay returns the course of one solar day, counted from 1970.
+func (w Synthetic) ofDay(day int64) course {
+	const year = 365.2425
+	c := course{clearness: w.meanClearness(day)}
+	season := math.Cos(2 * math.Pi * (float64(day) + 1 - w.place.WarmestDay) / year) // day 0 is 1 January
+	c.mean = w.place.TempMean + w.place.TempSwing*season + w.place.TempSpread*w.heat.regressive(day, 0.75, 20)
+	c.amplitude = w.place.Diurnal * (2 + 5*c.clearness)
+	c.dew = c.mean - c.amplitude - 1 - w.place.Dryness + 1.5*w.dew.normal(day)
+	return c
 }
 
 // wind draws from a Weibull distribution of shape 2 through an AR(1) process of
@@ -206,8 +217,8 @@ func (w Synthetic) direction(t time.Time) float64 {
 }
 
 // rain falls in showers of hours on overcast days, in mm/h.
-func (w Synthetic) rain(today skyKind, t time.Time) float64 {
-	if today != overcastDay {
+func (w Synthetic) rain(day int64, t time.Time) float64 {
+	if w.kindOf(day) != overcastDay {
 		return 0
 	}
 	if z := w.hourly(w.wet, t); z > 0.7 {
