@@ -780,3 +780,79 @@ func TestEventsAreResent(t *testing.T) {
 		t.Errorf("after the PUBACK it sent %v again", got)
 	}
 }
+
+// slowBody is a body whose vent moves 1 % a second, and may jam on the way.
+type slowBody struct {
+	*bench
+	target, at float64
+	since      time.Time
+	jamAt      float64
+}
+
+func (s *slowBody) Read(ch greenhouse.ChannelName, now time.Time) (float64, bool) {
+	if ch != "vent" {
+		return s.bench.Read(ch, now)
+	}
+	moved := min(s.target, s.at+0.01*now.Sub(s.since).Seconds())
+	if s.jamAt > 0 {
+		moved = min(moved, s.jamAt)
+	}
+	return moved, true
+}
+
+func (s *slowBody) Drive(ch greenhouse.ChannelName, level float64, now time.Time) (float64, error) {
+	if ch != "vent" {
+		return s.bench.Drive(ch, level, now)
+	}
+	s.at, _ = s.Read(ch, now)
+	s.target, s.since = level, now
+	return level, nil
+}
+
+func TestVentTakesItsTime(t *testing.T) {
+	for _, tt := range []struct {
+		jamAt float64
+		want  greenhouse.CommandState
+		after time.Duration
+	}{{0, greenhouse.CommandDone, 49 * time.Second}, {0.2, greenhouse.CommandNoEffect, 31 * time.Second}} {
+		var body *slowBody
+		b := online(t, func(o *sim.FirmwareOptions) {
+			body = &slowBody{bench: o.Body.(*bench), jamAt: tt.jamAt}
+			o.Body = body
+			o.Channels = []wire.HelloChannel{{Name: "vent", Kind: "actuator"}}
+		})
+		began := b.now
+		c := set("v", 1, "vent", 0.5)
+		c.LeaseS = 600
+		b.one(b.send(c), greenhouse.CommandAccepted)
+		var got []wire.CommandReport
+		for len(got) == 0 && b.now.Sub(began) < 2*time.Minute {
+			b.pass(time.Second)
+			got = b.reports()
+		}
+		r := b.one(got, tt.want)
+		if took := b.now.Sub(began); took < tt.after-2*time.Second || took > tt.after+2*time.Second || r.Value == nil {
+			t.Errorf("jam at %v: %s after %v with the value %v, want it after %v", tt.jamAt, r.Status, took, r.Value, tt.after)
+		}
+		c.Expires = greenhouse.MillisOf(b.now.Add(2 * time.Minute))
+		b.one(b.send(c), tt.want) // a renewal is answered with how it ended
+	}
+}
+
+func BenchmarkFirmwareTick(b *testing.B) {
+	body := &bench{values: map[greenhouse.ChannelName]float64{}}
+	f := sim.NewFirmware(sim.FirmwareOptions{UID: "multi-00ff", Body: body, Channels: []wire.HelloChannel{
+		{Name: "air_temp", Kind: "sensor"}, {Name: "air_rh", Kind: "sensor"}, {Name: "heater", Kind: "actuator"}}}, benchStart())
+	now := benchStart()
+	f.Connected(now)
+	b.ReportAllocs()
+	for b.Loop() {
+		now = f.Next(now)
+		for _, m := range f.Tick(now) {
+			if m.ID != 0 {
+				f.Acked(now, m.ID)
+			}
+		}
+		now = now.Add(time.Millisecond)
+	}
+}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -160,9 +161,13 @@ func (f *fields) failCode(code, format string, args ...any) {
 	}
 }
 
-// check records err, naming what is being read.
+// check records err under its own code, naming what is being read.
 func (f *fields) check(err error) {
-	if err != nil {
+	var e *greenhouse.Error
+	switch {
+	case errors.As(err, &e):
+		f.failCode(e.Code, "%s", e)
+	case err != nil:
 		f.fail("%s", err)
 	}
 }
