@@ -369,7 +369,7 @@ func (f *Firmware) event(now time.Time, code string, severity greenhouse.Severit
 		e.TS = at
 	}
 	if payload, err := e.Marshal(); err == nil {
-		f.keep(wire.KindNodeEvent, payload)
+		f.keep(wire.KindEvent, payload)
 	}
 }
 

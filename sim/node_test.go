@@ -158,7 +158,7 @@ func (b *bench) level(ch greenhouse.ChannelName, want float64) {
 func (b *bench) events() []string {
 	b.t.Helper()
 	var codes []string
-	for _, m := range b.take(wire.KindNodeEvent) {
+	for _, m := range b.take(wire.KindEvent) {
 		e, err := wire.DecodeEvent(m.Payload)
 		if err != nil {
 			b.t.Fatal(err)

@@ -19,7 +19,7 @@ const (
 	KindStatus                           // gh/n/{uid}/status, up, retained, also the will
 	KindTelemetry                        // gh/n/{uid}/telemetry, up
 	KindTelemetryChannel                 // gh/n/{uid}/telemetry/{channel}, up, a bare number
-	KindNodeEvent                        // gh/n/{uid}/event, up
+	KindEvent                            // gh/n/{uid}/event, up
 	KindConfig                           // gh/n/{uid}/config, down, retained
 	KindConfigReport                     // gh/n/{uid}/config/report, up
 	KindCmd                              // gh/n/{uid}/cmd, down, never retained
@@ -46,7 +46,7 @@ func (k Kind) tail() string {
 		return "telemetry"
 	case KindTelemetryChannel:
 		return channelTail
-	case KindNodeEvent:
+	case KindEvent:
 		return "event"
 	case KindConfig:
 		return "config"
@@ -102,7 +102,7 @@ func (k Kind) String() string {
 // Up reports whether nodes publish the topic; if not, the daemon does.
 func (k Kind) Up() bool {
 	switch k {
-	case KindHello, KindStatus, KindTelemetry, KindTelemetryChannel, KindNodeEvent, KindConfigReport, KindCmdReport, KindTimeRequest:
+	case KindHello, KindStatus, KindTelemetry, KindTelemetryChannel, KindEvent, KindConfigReport, KindCmdReport, KindTimeRequest:
 		return true
 	}
 	return false

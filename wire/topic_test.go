@@ -23,7 +23,7 @@ func TestParseTopic(t *testing.T) {
 		{"gh/n/ph-a4cf12b3de01/status", wire.NodeTopic(wire.KindStatus, uid), true},
 		{"gh/n/ph-a4cf12b3de01/telemetry", wire.NodeTopic(wire.KindTelemetry, uid), true},
 		{"gh/n/ph-a4cf12b3de01/telemetry/solution_ph", wire.ChannelTopic(uid, "solution_ph"), true},
-		{"gh/n/ph-a4cf12b3de01/event", wire.NodeTopic(wire.KindNodeEvent, uid), true},
+		{"gh/n/ph-a4cf12b3de01/event", wire.NodeTopic(wire.KindEvent, uid), true},
 		{"gh/n/ph-a4cf12b3de01/config", wire.NodeTopic(wire.KindConfig, uid), false},
 		{"gh/n/ph-a4cf12b3de01/config/report", wire.NodeTopic(wire.KindConfigReport, uid), true},
 		{"gh/n/ph-a4cf12b3de01/cmd", wire.NodeTopic(wire.KindCmd, uid), false},
