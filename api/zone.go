@@ -114,7 +114,7 @@ type WhyInput struct {
 	Point   greenhouse.PointID `json:"point"`
 	Value   *float64           `json:"value"`
 	Quality greenhouse.Quality `json:"quality"`
-	AgeS    float64            `json:"age_s"`
+	AgeS    float64            `json:"age_s" doc:"s; -1: never heard"`
 }
 
 // OverrideRequest sets an actuator by hand. Safety and equipment protection

@@ -57,7 +57,11 @@ func (w *world) Disconnect(login, _ string) {
 	w.dropped = append(w.dropped, login)
 }
 
-func (w *world) Address(login string) string { return "192.0.2.7:1234" }
+func (w *world) Address(string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return "192.0.2.7:1234"
+}
 
 func (w *world) Presence(uid greenhouse.UID) (bool, greenhouse.Millis) {
 	w.mu.Lock()
@@ -96,11 +100,11 @@ func (w *world) Level(p greenhouse.PointID) server.Level {
 	return w.levels[p]
 }
 
-func (w *world) Resume(greenhouse.ZoneID, string) {}
+func (w *world) Resume(greenhouse.ZoneID) {}
 
-func (w *world) Halt(z greenhouse.ZoneID, _ string) { w.Stop(z, "") }
+func (w *world) Halt(z greenhouse.ZoneID) { w.Stop(z) }
 
-func (w *world) Stop(z greenhouse.ZoneID, _ string) {
+func (w *world) Stop(z greenhouse.ZoneID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stopped = append(w.stopped, z)

@@ -288,8 +288,10 @@ func TestETag(t *testing.T) {
 }
 
 func TestPanicHurtsOneRequest(t *testing.T) {
-	h := open(t, func(d *server.Deps, _ *server.Options) { d.Broker = nil })
-	if _, err := h.client.Status(h.ctx()); err == nil || api.ExitCode(err) != api.ExitFailed {
+	h := open(t, func(d *server.Deps, _ *server.Options) { d.Broker = brokerOf{nil} })
+	n := h.node("aaaa01", "ph", "")
+	h.world.online[n.UID] = true
+	if _, err := h.client.Node(h.ctx(), n.UID); err == nil || api.ExitCode(err) != api.ExitFailed {
 		t.Errorf("got %v, want a fault of the daemon", err)
 	}
 	if _, err := h.client.Version(h.ctx()); err != nil {

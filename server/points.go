@@ -135,20 +135,20 @@ func (s *Server) why(_ context.Context, in *struct {
 		return nil, greenhouse.Unavailable("not_decided", "nothing has been decided for %s yet", p.ID).
 			WithHint("automation decides within a few seconds of the start, once the zone has a node for it")
 	}
-	return &out[api.Why]{Body: v.why(verdict)}, nil
+	return &out[api.Why]{Body: Explain(verdict)}, nil
 }
 
-// whyThen finds the verdict that stood at a time in the past: the last one that
-// the journal keeps of the point.
+// whyThen answers with what stood at a time in the past: the last explanation
+// of the point that the journal keeps from before.
 func (s *Server) whyThen(id greenhouse.PointID, at greenhouse.Millis) (*out[api.Why], error) {
-	verdict, ok, err := s.verdictAt(id, at)
+	why, ok, err := s.whyAt(id, at)
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
 		return nil, greenhouse.NotFound("decision", string(id)).WithHint("no change of level is kept for that time: greenctl event list")
 	}
-	return &out[api.Why]{Body: s.look(s.Store.Registry()).why(verdict)}, nil
+	return &out[api.Why]{Body: why}, nil
 }
 
 func (s *Server) listOverrides(_ context.Context, in *PageParams) (*out[api.List[api.Override]], error) {

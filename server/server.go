@@ -77,11 +77,11 @@ type Actuation interface {
 // Stopper stops equipment. A zone of "" means the whole site.
 type Stopper interface {
 	// Stop brings equipment to its safe levels now and holds it there until Resume.
-	Stop(z greenhouse.ZoneID, by string)
+	Stop(z greenhouse.ZoneID)
 	// Resume ends a Stop; the stop in the registry has been released already.
-	Resume(z greenhouse.ZoneID, by string)
+	Resume(z greenhouse.ZoneID)
 	// Halt brings equipment to its safe levels once; decisions go on.
-	Halt(z greenhouse.ZoneID, by string)
+	Halt(z greenhouse.ZoneID)
 }
 
 // Sim is the simulated greenhouse of "edged demo".
@@ -146,9 +146,12 @@ type Server struct {
 	closed bool
 }
 
-// New returns a server over the rooms. It fails only if a route of package api
-// has no handler here, or the other way round.
+// New returns a server over the rooms. It fails only if a room is missing, or if
+// a route of package api has no handler here, or the other way round.
 func New(d Deps, o Options) (*Server, error) {
+	if err := d.whole(); err != nil {
+		return nil, err
+	}
 	o = o.withDefaults()
 	s := &Server{Deps: d, opts: o, version: o.Version, now: o.Now, log: o.Log, started: o.Now()}
 	for _, h := range o.Hosts {
@@ -166,6 +169,20 @@ func New(d Deps, o Options) (*Server, error) {
 	}
 	s.local, s.remote = s.wrap(mux, true), s.wrap(mux, false)
 	return s, nil
+}
+
+// whole reports which rooms are missing.
+func (d Deps) whole() error {
+	var errs []error
+	for name, missing := range map[string]bool{
+		"store": d.Store == nil, "journal": d.Journal == nil, "telemetry": d.Telemetry == nil, "actuation": d.Actuation == nil, "stopper": d.Stopper == nil,
+		"automation": d.Automation == nil, "presence": d.Presence == nil, "broker": d.Broker == nil, "health": d.Health == nil,
+	} {
+		if missing {
+			errs = append(errs, errors.New("open API: the room "+name+" is missing"))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (o Options) withDefaults() Options {
@@ -243,7 +260,7 @@ func (s *Server) serve(l net.Listener, h http.Handler) error {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		return errors.Join(greenhouse.Unavailable("server_closed", "the API is closed"), l.Close())
+		return l.Close()
 	}
 	s.open = append(s.open, srv)
 	s.mu.Unlock()

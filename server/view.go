@@ -326,28 +326,6 @@ func stoppedOf(reg *store.Registry) api.Stopped {
 	return st
 }
 
-func (v *view) why(w greenhouse.Verdict) api.Why {
-	a := api.Why{
-		Point: w.Point, Value: api.Num(w.Value), Winner: w.Winner, Losers: w.Losers, Terms: finite(w.Terms), Timers: finite(w.Timers),
-		Inputs: make([]api.WhyInput, 0, len(w.Inputs)), At: w.At, Since: w.Since,
-	}
-	if a.Losers == nil {
-		a.Losers = []greenhouse.Claim{}
-	}
-	if a.Timers == nil {
-		a.Timers = map[string]float64{}
-	}
-	for _, in := range w.Inputs {
-		age := in.AgeS
-		if math.IsInf(age, 0) || math.IsNaN(age) {
-			age = -1
-		}
-		a.Inputs = append(a.Inputs, api.WhyInput{Point: in.Point, Value: api.Num(in.Value), Quality: in.Quality, AgeS: age})
-	}
-	a.Text = whyText(a)
-	return a
-}
-
 // finite drops what JSON cannot carry.
 func finite(m map[string]float64) map[string]float64 {
 	if m == nil {

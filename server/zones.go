@@ -128,7 +128,7 @@ func (s *Server) changeZone(ctx context.Context, id string, p WriteParams, op st
 		w.event(code, greenhouse.ZoneSource(before.ID), before, after, nil)
 		w.then(func() {
 			if stopsActuators(before.Mode, after.Mode) {
-				s.Stopper.Halt(after.ID, w.by.actor)
+				s.Stopper.Halt(after.ID)
 			}
 			s.wake(after.ID)
 		})
@@ -264,7 +264,7 @@ func (s *Server) stop(ctx context.Context, in *struct {
 		}
 	}
 	if !in.DryRun {
-		s.Stopper.Stop(req.Zone, callerOf(ctx).actor)
+		s.Stopper.Stop(req.Zone)
 	}
 	o, err := s.latch(ctx, in.WriteParams, req, "stop", "emergency_stop")
 	if err != nil {
@@ -314,7 +314,7 @@ func (s *Server) latch(ctx context.Context, p WriteParams, req api.StopRequest, 
 		w.event(code, source, before, after, nil)
 		w.then(func() {
 			if op == "resume" {
-				s.Stopper.Resume(req.Zone, w.by.actor)
+				s.Stopper.Resume(req.Zone)
 			}
 			s.wake(zones...)
 		})

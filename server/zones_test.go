@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"testing"
@@ -229,5 +230,32 @@ func TestSite(t *testing.T) {
 	}
 	if _, err := h.client.EditSite(h.ctx(), api.SitePatch{Name: ptr("x")}, client.Write{IfVersion: site.Version}); code(err) != "stale" {
 		t.Errorf("stale: got %v", err)
+	}
+}
+
+// What stood in the past is read from the journal.
+func TestWhyInThePast(t *testing.T) {
+	h := open(t)
+	h.zone("north")
+	h.node("aaaa01", "climate", "north", actuator("heater"))
+	at := greenhouse.MillisOf(time.Now()).Add(-time.Hour)
+	for i, owner := range []string{"heating", "frost"} {
+		detail := must(json.Marshal(server.Explain(greenhouse.Verdict{Point: "north/heater", Value: 1, Winner: greenhouse.Claim{Priority: greenhouse.PriorityLoop, Owner: owner, Reason: "cold"}})))(t)
+		e := greenhouse.Event{TS: at.Add(time.Duration(i) * 30 * time.Minute), Code: "level_changed", Source: greenhouse.PointSource("north/heater"), Detail: detail}
+		if err := h.journal.Record(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := must(h.client.Why(h.ctx(), "north/heater", "45m"))(t); got.Winner.Owner != "heating" || got.Text == "" {
+		t.Errorf("45 minutes ago: got %+v", got)
+	}
+	if got := must(h.client.Why(h.ctx(), "north/heater", "10m"))(t); got.Winner.Owner != "frost" {
+		t.Errorf("10 minutes ago: got %+v", got)
+	}
+	if _, err := h.client.Why(h.ctx(), "north/heater", "3h"); !errors.Is(err, greenhouse.ErrNotFound) {
+		t.Errorf("before anything is known: got %v", err)
+	}
+	if _, err := h.client.Why(h.ctx(), "north/heater", ""); code(err) != "not_decided" {
+		t.Errorf("now, undecided: got %v", err)
 	}
 }
