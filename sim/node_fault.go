@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"greenhouse"
@@ -39,6 +40,17 @@ func (x *NodeFault) strength() float64 {
 		return spec.Default
 	}
 	return x.Value
+}
+
+// phase returns how many whole cycles of d have passed at now, and when the next
+// begins. A fault without a beginning counts from 1970.
+func (x *NodeFault) phase(now time.Time, d time.Duration) (n int64, next time.Time) {
+	from := x.From
+	if from.IsZero() {
+		from = time.Unix(0, 0)
+	}
+	n = int64(now.Sub(from) / d)
+	return n, from.Add(time.Duration(n+1) * d)
 }
 
 // period returns the strength as a time, at least a millisecond.
@@ -145,7 +157,11 @@ func (f *Firmware) distort(x *NodeFault, v float64, now time.Time) float64 {
 	case Offset:
 		return v + x.strength()
 	case Drift:
-		return v + x.strength()*now.Sub(x.From).Hours()
+		from := x.From
+		if from.IsZero() {
+			from = f.bootedAt
+		}
+		return v + x.strength()*now.Sub(from).Hours()
 	case Spike:
 		if f.rare(0.05) {
 			return v + x.strength()
@@ -213,7 +229,8 @@ func (f *Firmware) LinkUp(now time.Time) bool {
 		return false
 	}
 	if x, flaps := f.fault(Flap, "", now); flaps {
-		return now.Sub(x.From).Abs()/(x.period()/2)%2 == 1
+		half, _ := x.phase(now, x.period()/2)
+		return half%2 == 1
 	}
 	return true
 }
@@ -261,8 +278,7 @@ func (f *Firmware) nextFault(now time.Time) time.Time {
 			next = at
 		}
 	}
-	for i := range f.faults {
-		x := &f.faults[i]
+	for _, x := range slices.Concat(f.faults, f.lent) {
 		sooner(x.From)
 		sooner(x.Until)
 		if !x.active(now) {
@@ -272,8 +288,8 @@ func (f *Firmware) nextFault(now time.Time) time.Time {
 		case RebootLoop:
 			sooner(f.bootedAt.Add(x.period()))
 		case Flap:
-			half := x.period() / 2
-			sooner(x.From.Add((now.Sub(x.From)/half + 1) * half))
+			_, at := x.phase(now, x.period()/2)
+			sooner(at)
 		case Late, OutOfOrder:
 			sooner(now.Add(time.Second))
 		}

@@ -125,6 +125,44 @@ func TestLinkFaults(t *testing.T) {
 	}
 }
 
+// lender is a body with faults of the node.
+type lender struct {
+	*bench
+	lent []sim.NodeFault
+}
+
+func (l *lender) Faults() []sim.NodeFault { return l.lent }
+
+func TestBodyLendsFaults(t *testing.T) {
+	var l *lender
+	b := online(t, func(o *sim.FirmwareOptions) {
+		l = &lender{bench: o.Body.(*bench)}
+		o.Body = l
+	})
+	l.lent = []sim.NodeFault{{Verb: sim.Flap, Value: 10}}
+	ups := 0
+	for range 100 {
+		b.pass(time.Second)
+		if b.fw.LinkUp(b.now) {
+			ups++
+		}
+	}
+	if ups != 50 {
+		t.Errorf("the link was up in %d of 100 s of flapping, want 50", ups)
+	}
+	l.lent = []sim.NodeFault{{Verb: sim.RebootLoop, Value: 10}}
+	boot := b.fw.BootID()
+	b.pass(25 * time.Second)
+	if b.fw.BootID() == boot {
+		t.Error("it did not reboot")
+	}
+	l.lent = nil
+	b.pass(time.Second)
+	if !b.fw.LinkUp(b.now) {
+		t.Error("the faults are gone, and the link is not back")
+	}
+}
+
 func TestRebootFaults(t *testing.T) {
 	b := online(t, nil)
 	boot := b.fw.BootID()
