@@ -182,13 +182,13 @@ func (h *hub) all(k wire.Kind) [][]byte {
 	return out
 }
 
-// device is a body that many goroutines may look at.
-type device struct {
+// heaterBody is a body that many goroutines may look at.
+type heaterBody struct {
 	mu     sync.Mutex
 	heater float64
 }
 
-func (d *device) Read(ch greenhouse.ChannelName, _ time.Time) (float64, bool) {
+func (d *heaterBody) Read(ch greenhouse.ChannelName, _ time.Time) (float64, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if ch == "heater" {
@@ -197,22 +197,22 @@ func (d *device) Read(ch greenhouse.ChannelName, _ time.Time) (float64, bool) {
 	return 21.5, true
 }
 
-func (d *device) Drive(_ greenhouse.ChannelName, level float64, _ time.Time) (float64, error) {
+func (d *heaterBody) Drive(_ greenhouse.ChannelName, level float64, _ time.Time) (float64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.heater = level
 	return level, nil
 }
 
-func (d *device) level() float64 {
+func (d *heaterBody) level() float64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.heater
 }
 
 // startClient runs a node of the hub until the returned function is called.
-func startClient(h *hub, secret string) (*sim.Client, *device, func()) {
-	body := &device{}
+func startClient(h *hub, secret string) (*sim.Client, *heaterBody, func()) {
+	body := &heaterBody{}
 	c := sim.NewClient(sim.ClientOptions{HardwareID: "a4cf12b3de01", Type: "climate", Name: "north", Token: "token", Secret: secret, Dialer: h.dialer(),
 		Firmware: sim.FirmwareOptions{Body: body, FW: "1.0", Channels: []wire.HelloChannel{{Name: "air_temp", Kind: "sensor"}, {Name: "heater", Kind: "actuator"}}}})
 	ctx, cancel := context.WithCancel(context.Background())
