@@ -200,7 +200,7 @@ func compareRows(t *testing.T, path string, rows [][]string, tol float64) {
 func TestEquipmentDoesWhatItIsFor(t *testing.T) {
 	after := func(g sim.Greenhouse, o sim.Outside, e sim.Equipment) sim.Climate {
 		c := g.NewClimate(20, o.Temp, 85, 420)
-		for range 120 {
+		for range 240 {
 			c, _ = g.Step(c, o, e, 15)
 		}
 		return c
