@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"os/user"
 	"strconv"
@@ -115,7 +116,7 @@ func serverHint(e *greenhouse.Error, err error) error {
 	case errors.As(err, &invalid):
 		e.Code = "certificate_invalid"
 		return e.WithHint("check the clocks of both machines, and on the server: greenctl doctor")
-	case errors.As(err, &record):
+	case errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch):
 		e.Code = "not_tls"
 		return e.WithHint("that port does not speak TLS: is it the address of api-listen?")
 	case errors.As(err, &dns):

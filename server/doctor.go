@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"time"
@@ -150,10 +152,14 @@ func (s *Server) checkBroker() api.Check {
 }
 
 func (s *Server) checkCertificate() api.Check {
-	if s.opts.Certificate == nil || s.opts.Certificate.Leaf == nil {
+	cert, err := certificate(s.opts.TLS)
+	switch {
+	case err != nil:
+		return hinted(check(api.CheckCertificate, api.CheckFail, "the certificate cannot be read: %v", err), "look at the TLS files in the configuration")
+	case cert == nil:
 		return check(api.CheckCertificate, api.CheckSkip, "there is no certificate: TLS is not in use")
 	}
-	end := s.opts.Certificate.Leaf.NotAfter
+	end := cert.NotAfter
 	left := end.Sub(s.now())
 	switch {
 	case left <= 0:
@@ -162,6 +168,30 @@ func (s *Server) checkCertificate() api.Check {
 		return hinted(check(api.CheckCertificate, api.CheckWarn, "the certificate ends on %s", end.UTC().Format(time.DateOnly)), "renew it and: systemctl reload edged")
 	}
 	return check(api.CheckCertificate, api.CheckOK, "the certificate is good until %s", end.UTC().Format(time.DateOnly))
+}
+
+// certificate returns the certificate that a listener shows, nil for none.
+func certificate(c *tls.Config) (*x509.Certificate, error) {
+	if c == nil {
+		return nil, nil
+	}
+	var pair *tls.Certificate
+	switch {
+	case c.GetCertificate != nil: // it may be renewed while we run
+		var err error
+		if pair, err = c.GetCertificate(&tls.ClientHelloInfo{}); err != nil {
+			return nil, fmt.Errorf("get certificate: %w", err)
+		}
+	case len(c.Certificates) > 0:
+		pair = &c.Certificates[0]
+	}
+	if pair == nil || pair.Leaf != nil || len(pair.Certificate) == 0 {
+		if pair == nil {
+			return nil, nil
+		}
+		return pair.Leaf, nil
+	}
+	return x509.ParseCertificate(pair.Certificate[0])
 }
 
 // checkAutoOff names the hazardous actuators that have no time limit of their

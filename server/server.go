@@ -111,7 +111,7 @@ type Options struct {
 	Version        api.Version
 	DataDir        string           // for the doctor's look at the disk; "": not looked at
 	Hosts          []string         // names of this machine that TLS clients may use, beside addresses and localhost
-	Certificate    *tls.Certificate // for the doctor; nil: no TLS
+	TLS            *tls.Config      // of ServeRemote's listener, for the doctor's look at its certificate; nil: no TLS
 	TokenRate      float64          // requests a second a token; 0: 50
 	TokenBurst     int              // requests at once a token; 0: 200
 	MaxConnections int              // a listener; 0: 1024
