@@ -67,7 +67,9 @@ func (c *Client) ClearFault(ctx context.Context, id string, w Write) error {
 }
 
 // MetricsText returns the metrics page as it is.
-func (c *Client) MetricsText(ctx context.Context) (string, error) { return c.text(ctx, api.PathMetrics) }
+func (c *Client) MetricsText(ctx context.Context) (string, error) {
+	return c.text(ctx, api.PathMetrics)
+}
 
 // OpenAPI returns the description of the API as it is.
 func (c *Client) OpenAPI(ctx context.Context) (string, error) { return c.text(ctx, api.PathOpenAPI) }

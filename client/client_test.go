@@ -104,7 +104,9 @@ func TestErrorsComeBack(t *testing.T) {
 	if _, err = c.Status(t.Context()); !errors.As(err, &e) || e.Hint == "" || !strings.Contains(e.What, "nginx says no") || strings.Contains(e.What, "html") {
 		t.Errorf("another program's answer: got %v", err)
 	}
-	answer = func(w http.ResponseWriter) { http.Redirect(w, &http.Request{Method: "GET"}, "http://elsewhere/", http.StatusFound) }
+	answer = func(w http.ResponseWriter) {
+		http.Redirect(w, &http.Request{Method: "GET"}, "http://elsewhere/", http.StatusFound)
+	}
 	if _, err = c.Status(t.Context()); err == nil {
 		t.Error("a redirect was followed with the token")
 	}
@@ -258,6 +260,7 @@ func TestWatchEventsResumes(t *testing.T) {
 
 func TestWatchEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	c := talk(t, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "event: live\ndata: {\"full\":true}\n\n")
 		w.(http.Flusher).Flush()
