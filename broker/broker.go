@@ -49,7 +49,7 @@ func New(o Options) (*Broker, error) {
 	b := &Broker{
 		opts:      o,
 		retained:  retained{by: map[string]*message{}, max: o.Limits.Retained},
-		table:     table{by: map[string]*session{}},
+		table:     table{by: map[string]*session{}, count: map[string]int{}},
 		gate:      gate{by: map[place]crowd{}},
 		throttle:  throttle{seen: map[offender]offences{}},
 		reporter:  reporter{totals: map[Kind]uint64{}, seen: map[reporterKey]report{}},

@@ -29,9 +29,10 @@
 // The [Authenticator] says which filters a login may publish to and subscribe to;
 // there is no other source of permission and the default is no. A wanted subscription must be covered whole
 // by an allowed filter. A will is checked at CONNECT. The client id of a node is its login. An account may have
-// several connections: its client id is its login, or its login followed by "-" or "/" and
-// more. Inside, a session is known by login and client id together, so that
-// no choice of id reaches a session of another login. A newer connection of the same client
+// several connections under client ids of its choice, since those who use one
+// (home automation, Tasmota, Shelly) come with their own. Inside, a session is
+// known by login and client id together, so that no choice of id reaches a session
+// of another login: an owner too must go by the login, never by the client id. A newer connection of the same client
 // id closes the older one and is answered only when that one is wholly gone.
 //
 // Sessions are always clean, whatever the client asks: retained state is supplied by

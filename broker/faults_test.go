@@ -489,6 +489,28 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
+func TestNewestConnectionWins(t *testing.T) {
+	h := start(t)
+	late := h.raw() // connected first, but its CONNECT is held up on the way
+	waitFor(t, func() bool { return h.Stats().Connections == 1 })
+	c := h.login(4, nodeA)
+	late.hello(4, nodeA)
+	if got, want := late.connack(), byte(5); got != want {
+		t.Errorf("CONNACK code %d, want %d", got, want)
+	}
+	c.ping()
+}
+
+func TestPendingConnectionsBecomeSessions(t *testing.T) {
+	h := start(t, func(o *broker.Options, _ *recorder) { o.Limits.Pending = 1 })
+	for i := range 5 {
+		h.login(4, fmt.Sprintf("climate-%012d", i))
+	}
+	if got := h.Stats(); got.Sessions != 5 || got.Pending != 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestClientIDBelongsToLogin(t *testing.T) {
 	// Plain mochi (#398): any login may take any id, take over its session and get its commands;
 	// the id "inline" replaces the broker's own client.
@@ -507,10 +529,12 @@ func TestClientIDBelongsToLogin(t *testing.T) {
 		{bridge, bridge, true},
 		{bridge, bridge + "-tasmota", true},
 		{bridge, bridge + "/1", true},
-		{bridge, bridge + "-", false},
-		{bridge, bridge + "x", false},
+		{bridge, "DVES_1A2B3C", true},
 		{bridge, "inline", false},
-		{"ph", nodeA, true}, // allowed, and another session than the node's
+		{bridge, "$SYS", false},
+		{bridge, strings.Repeat("x", 129), false},
+		{bridge, "", false},
+		{bridge, nodeA, true}, // allowed, and another session than the node's
 	} {
 		for _, v := range []byte{4, 5} {
 			node := h.login(4, nodeA)
@@ -641,6 +665,13 @@ func TestFilters(t *testing.T) {
 				t.Errorf("MQTT %d: filter %q: code %#x, want %#x", v, tc.filter, got, want)
 			}
 		}
+		w := h.login(v, reader)
+		for f, want := range map[string]bool{"gh/n/+/telemetry/+": true, "gh/n/a/telemetry/ph": true, "gh/n/a/telemetry/#": false, "gh/n/#": false, "gh/n/+/+": false} {
+			if got := w.subscribe(f)[0] < 0x80; got != want {
+				t.Errorf("an account that may read single levels subscribes to %s: %v, want %v", f, got, want)
+			}
+		}
+		w.Close()
 		for _, f := range []string{"gh/n/+/cmd", "gh/n/" + nodeB + "/cmd", "gh/n/" + nodeA + "/#", "gh/n/" + nodeA, "gh/n/" + nodeA + "/cmd/x", "gh/n/" + nodeA + "/status"} {
 			if got := n.subscribe(f)[0]; got < 0x80 {
 				t.Errorf("a node may subscribe to %s", f)
@@ -802,7 +833,7 @@ func TestConnackIsFirstUnderTraffic(t *testing.T) {
 			}
 		}
 	})
-	for range 50 {
+	for range 300 {
 		c := h.login(4, nodeA, func(h *hello) { h.clean = false })
 		c.send(c.sub(1, topic)...)
 		c.want(9)

@@ -43,7 +43,7 @@ func (a *auth) Authenticate(login, password string, _ netip.AddrPort) (broker.Pr
 	case bridge:
 		return broker.Principal{Login: login, Publish: []string{"gh/#", "bridge/#"}, Subscribe: []string{"gh/#", "bridge/#"}}, nil
 	case reader, "ph":
-		return broker.Principal{Login: login, Subscribe: []string{"gh/n/+/status", "gh/n/+/telemetry"}}, nil
+		return broker.Principal{Login: login, Subscribe: []string{"gh/n/+/status", "gh/n/+/telemetry", "gh/n/+/telemetry/+"}}, nil
 	}
 	t := "gh/n/" + login
 	return broker.Principal{

@@ -3,9 +3,9 @@ package broker
 import (
 	"bytes"
 	"errors"
-	"strings"
 	"time"
 
+	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"greenhouse"
@@ -45,16 +45,24 @@ func (b *Broker) login(c *conn, pk *packets.Packet) error {
 	}
 	c.out.maxSize = int(pk.Properties.MaximumPacketSize)
 	if err := b.claim(c.sess); err != nil {
-		code := codeServerUnavailable
-		if err == ErrTakenOver {
-			code = codeTakenOver
-		}
-		_ = c.out.writeControl(appendConnackRefusal(nil, c.version, code))
 		c.because(err)
-		return err
+		return b.noPlace(c, err)
 	}
 	simplify(pk, c.sess.key)
 	return nil
+}
+
+// noPlace answers a login that is good but cannot have a session.
+func (b *Broker) noPlace(c *conn, err error) error {
+	code := codeServerUnavailable
+	switch err {
+	case ErrTakenOver:
+		code = codeTakenOver
+	case errManySessions:
+		return b.turnDown(c, &refusal{RefusedSessions, codeQuota, "", err.Error()})
+	}
+	_ = c.out.writeControl(appendConnackRefusal(nil, c.version, code))
+	return err
 }
 
 // checkProtocol turns down other protocols and versions before mochi decodes
@@ -150,14 +158,11 @@ func (b *Broker) authenticate(c *conn, pk *packets.Packet) (Principal, *refusal)
 
 // checkIdentity holds the client id and the will against the login.
 func (b *Broker) checkIdentity(who *Principal, pk *packets.Packet) *refusal {
-	id := pk.Connect.ClientIdentifier
-	own := id == who.Login
-	if !own && !who.Node {
-		rest, found := strings.CutPrefix(id, who.Login)
-		own = found && len(rest) > 1 && (rest[0] == '-' || rest[0] == '/')
-	}
-	if !own {
-		return &refusal{RefusedClientID, codeBadClientID, "", "client id does not belong to the login"}
+	switch id := pk.Connect.ClientIdentifier; {
+	case who.Node && id != who.Login:
+		return &refusal{RefusedClientID, codeBadClientID, "", "the client id of a node is its login"}
+	case id == mqtt.InlineClientId, id[0] == '$':
+		return &refusal{RefusedClientID, codeBadClientID, "", "reserved client id"}
 	}
 	return b.checkWill(who, pk)
 }
@@ -219,7 +224,7 @@ func sessionKey(login, id string) string { return login + "\x00" + id }
 // comes, s gives way to it. So of any number of connections the last to come remains, alone.
 func (b *Broker) claim(s *session) error {
 	for {
-		older, err := b.table.claim(s)
+		older, err := b.table.claim(s, b.opts.Limits.SessionsPerLogin)
 		if older == nil {
 			return err
 		}

@@ -22,7 +22,7 @@ type Principal struct {
 	Login     string   // as it is known inside; empty means as given
 	Publish   []string // topic filters it may publish to, and have a will on
 	Subscribe []string // topic filters that must cover what it subscribes to
-	Node      bool     // a node or a joining device: one session, client id = login
+	Node      bool     // a node or a joining device: one session, client id = login; else any client id
 }
 
 // Handler is the owner's side. See the package documentation for the goroutines
@@ -36,6 +36,7 @@ type Handler interface {
 	// [ErrTakenOver], [ErrKeepAlive], [ErrViolation] and so on.
 	SessionClosed(s Session, cause error)
 	// Refused reports violations, at most once a minute per client and kind.
+	// It may also be called while accepting, and should not wait at all.
 	Refused(r Refusal)
 }
 
@@ -63,6 +64,8 @@ type Limits struct {
 	Pending               int  // sockets that have not logged in; 2,000
 	PendingPerAddress     int  // the same per address; 1,000
 	LimitLoopback         bool // apply the limits and rates per address and client to loopback, unix and in-memory connections too
+
+	SessionsPerLogin int // sessions of one account; 100
 
 	ConnectTimeout time.Duration // from accept to an authenticated CONNECT, TLS included; 5 s
 	WriteTimeout   time.Duration // for one write; 5 s
@@ -97,6 +100,7 @@ func (l Limits) withDefaults() Limits {
 		Pending:               cmp.Or(l.Pending, 2_000),
 		PendingPerAddress:     cmp.Or(l.PendingPerAddress, 1_000),
 		LimitLoopback:         l.LimitLoopback,
+		SessionsPerLogin:      cmp.Or(l.SessionsPerLogin, 100),
 		ConnectTimeout:        cmp.Or(l.ConnectTimeout, 5*time.Second),
 		WriteTimeout:          cmp.Or(l.WriteTimeout, 5*time.Second),
 		KeepAlive:             min(cmp.Or(l.KeepAlive, maxKeepAlive), maxKeepAlive),

@@ -23,6 +23,7 @@ const (
 	RefusedThrottled    Kind = "login_throttled"   // wrong credentials again and again, answered late
 	RefusedUnavailable  Kind = "login_unavailable" // credentials cannot be checked now
 	RefusedClientID     Kind = "client_id"         // a client id that does not go with the login
+	RefusedSessions     Kind = "sessions"          // too many sessions of one account
 	RefusedWill         Kind = "will"              // a will that the client could not publish itself
 	RefusedPacketSize   Kind = "packet_size"       // packet or payload too large
 	RefusedTopic        Kind = "topic"             // no valid topic

@@ -1,26 +1,36 @@
 package broker
 
-import "sync"
+import (
+	"errors"
+	"sync"
+)
 
 // table holds the sessions by login and client id. A session is in it from the
 // moment it claims its place until nothing of it is left.
 type table struct {
 	mu     sync.Mutex
 	by     map[string]*session
+	count  map[string]int // by login
 	closed bool
 }
 
+// errManySessions turns down an account that opens ever more connections.
+var errManySessions = errors.New("too many sessions of one account")
+
 // claim gives s its place if that is free. Else it returns the session to be
 // closed first, or an error if s must give way.
-func (t *table) claim(s *session) (older *session, err error) {
+func (t *table) claim(s *session, limit int) (older *session, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
 		return nil, ErrShutdown
 	}
 	switch holder := t.by[s.key]; {
+	case holder == nil && over(t.count[s.Login], limit):
+		return nil, errManySessions
 	case holder == nil:
 		t.by[s.key] = s
+		t.count[s.Login]++
 		return nil, nil
 	case holder.c.seq > s.c.seq:
 		return nil, ErrTakenOver
@@ -33,6 +43,9 @@ func (t *table) release(s *session) {
 	t.mu.Lock()
 	if t.by[s.key] == s {
 		delete(t.by, s.key)
+		if t.count[s.Login]--; t.count[s.Login] == 0 {
+			delete(t.count, s.Login)
+		}
 	}
 	t.mu.Unlock()
 	close(s.gone)
