@@ -35,7 +35,17 @@ func (s *summary) add(r row) {
 		s.bad++
 		return
 	}
-	s.merge(summary{count: 1, min: r.v, max: r.v, sum: r.v, last: r.v, worst: r.q})
+	if s.count == 0 {
+		s.min, s.max = r.v, r.v
+	} else if r.v < s.min {
+		s.min = r.v
+	} else if r.v > s.max {
+		s.max = r.v
+	}
+	s.sum += r.v
+	s.last = r.v
+	s.worst = max(s.worst, r.q)
+	s.count++
 }
 
 // merge counts the rows of o, which lie after those of s.
@@ -60,6 +70,7 @@ const (
 	chunkBinary   = 0x10 // values are the bits of the floats, not decimals
 	chunkQuality  = 0x20 // a quality column follows; without it all are good
 	chunkTimesRef = 0x40 // the times are those of a shared column
+	chunkSummary  = 0x80 // a summary follows
 )
 
 // noValue marks, in the quality column, a row without a value.
@@ -97,8 +108,9 @@ func (c *chunkCoder) decodeTimes(src []byte) ([]byte, error) {
 }
 
 // appendChunk appends the rows to dst. times is their encoded times column;
-// with ref > 0 the chunk names the shared column ref instead of holding it.
-func (c *chunkCoder) appendChunk(dst []byte, rows []row, times []byte, ref uint32) []byte {
+// with ref > 0 the chunk names the shared column ref instead of holding it. A
+// summary costs some 20 bytes and saves rollups of just this length the rest.
+func (c *chunkCoder) appendChunk(dst []byte, rows []row, times []byte, ref uint32, summed bool) []byte {
 	exp, ok := c.decimals(rows)
 	flags := byte(exp)
 	if !ok {
@@ -112,11 +124,16 @@ func (c *chunkCoder) appendChunk(dst []byte, rows []row, times []byte, ref uint3
 	if ref > 0 {
 		flags |= chunkTimesRef
 	}
+	if summed {
+		flags |= chunkSummary
+	}
 	dst = binary.AppendUvarint(append(dst, flags), uint64(len(rows)))
 	if mixed {
 		dst = appendQualities(dst, rows)
 	}
-	dst = appendSummary(dst, summarise(rows), exp, ok)
+	if summed {
+		dst = appendSummary(dst, summarise(rows), exp, ok)
+	}
 	if ref > 0 {
 		dst = binary.AppendUvarint(dst, uint64(ref))
 	} else {
@@ -232,7 +249,7 @@ func viewChunk(src []byte) (v chunkView, err error) {
 	if v.flags&chunkQuality != 0 {
 		v.readQualities(&d)
 	}
-	if v.sum.count > 0 {
+	if v.sum.count > 0 && v.flags&chunkSummary != 0 {
 		v.readSummary(&d)
 	}
 	if v.flags&chunkTimesRef != 0 {
@@ -302,12 +319,27 @@ func (c *chunkCoder) rowsOf(dst []row, v chunkView, start int64) ([]row, error) 
 	}
 	dst = slices.Grow(dst, v.rows)
 	if v.quality == nil {
-		for i, m := range c.values {
-			dst = append(dst, row{at: start + c.times[i], v: v.float(m)})
-		}
-		return dst, nil
+		return c.goodRows(dst, v, start), nil
 	}
 	return c.mixedRows(dst, v, start), nil
+}
+
+// goodRows is rowsOf for a chunk without a quality column.
+func (c *chunkCoder) goodRows(dst []row, v chunkView, start int64) []row {
+	n := len(dst)
+	dst = dst[:n+v.rows]
+	out, times := dst[n:], c.times[:v.rows]
+	if v.flags&chunkBinary != 0 {
+		for i, m := range c.values {
+			out[i] = row{at: start + times[i], v: math.Float64frombits(uint64(m))}
+		}
+		return dst
+	}
+	p := math.Pow10(int(v.flags & chunkExponent))
+	for i, m := range c.values {
+		out[i] = row{at: start + times[i], v: float64(m) / p}
+	}
+	return dst
 }
 
 // mixedRows is rowsOf for a chunk with a quality column.

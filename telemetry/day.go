@@ -16,13 +16,25 @@ import (
 	"greenhouse"
 )
 
-// The buckets of a day file. Every value ends with the CRC-32C of bucket, key
-// and value.
+// A day file has two buckets: "meta", where "format" holds version and day, and
+// "data" with everything else, because a bucket of its own would cost small
+// sites a page each:
+//
+//	0|series                   → what the file says of the series
+//	window|series              → chunk
+//	window|column+columnOffset → times shared by several chunks of the window
+//
+// Every value ends with the CRC-32C of its kind, key and content.
 const (
-	bucketMeta   = "meta"   // "format" → version, day
-	bucketSeries = "series" // series → its record
-	bucketData   = "data"   // window|series → chunk
-	bucketTimes  = "times"  // window|column → times shared by several chunks of the window
+	bucketMeta = "meta"
+	bucketData = "data"
+
+	kindMeta   = "meta"
+	kindSeries = "series"
+	kindChunk  = "chunk"
+	kindTimes  = "times"
+
+	columnOffset = 1 << 31
 )
 
 const (
@@ -65,7 +77,9 @@ func windowKey(window, id uint32) []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(make([]byte, 0, 12), window), id)
 }
 
-func seriesKey(id uint32) []byte { return binary.BigEndian.AppendUint32(nil, id) }
+func seriesKey(id uint32) []byte { return windowKey(0, id) }
+
+func timesKey(window, col uint32) []byte { return windowKey(window, col+columnOffset) }
 
 // guard runs fn and turns a panic or a fault in the mapped file, which is how
 // bbolt meets damage, into errDamaged.
@@ -131,7 +145,7 @@ func (f *dayFile) checkFormat(tx *bolt.Tx) error {
 	if b == nil {
 		return fmt.Errorf("%w: no meta bucket", errDamaged)
 	}
-	v, ok := checkSum(b.Get([]byte("format")), bucketMeta, []byte("format"))
+	v, ok := checkSum(b.Get([]byte("format")), kindMeta, []byte("format"))
 	d := decoder{b: v}
 	format, day := d.uvarint(), d.varint()
 	switch {

@@ -178,14 +178,14 @@ func createDay(path string, day int64) (*bolt.DB, error) {
 		return nil, fmt.Errorf("create day file: %w", err)
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
-		for _, b := range [...]string{bucketMeta, bucketSeries, bucketData, bucketTimes} {
+		for _, b := range [...]string{bucketMeta, bucketData} {
 			if _, err := tx.CreateBucket([]byte(b)); err != nil {
 				return err
 			}
 		}
 		key := []byte("format")
 		v := binary.AppendVarint(binary.AppendUvarint(nil, dayFormat), day)
-		return tx.Bucket([]byte(bucketMeta)).Put(key, appendSum(v, bucketMeta, key))
+		return tx.Bucket([]byte(bucketMeta)).Put(key, appendSum(v, kindMeta, key))
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("create day file: %w", err), db.Close())

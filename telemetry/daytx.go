@@ -10,38 +10,38 @@ import (
 // dayTx reads and writes one day file inside a transaction. Its coder is
 // borrowed and serves one transaction at a time.
 type dayTx struct {
-	day                 int64
-	data, times, series *bolt.Bucket
-	c                   *chunkCoder
-	haveTimes           bool // c.times is the shared column below
-	timesOf             [2]uint32
+	day       int64
+	data      *bolt.Bucket
+	c         *chunkCoder
+	haveTimes bool // c.times is the shared column below
+	timesOf   [2]uint32
 }
 
-// inDay opens the buckets.
+// inDay opens the data.
 func inDay(tx *bolt.Tx, day int64, c *chunkCoder) (*dayTx, error) {
-	d := &dayTx{day: day, c: c, data: tx.Bucket([]byte(bucketData)), times: tx.Bucket([]byte(bucketTimes)), series: tx.Bucket([]byte(bucketSeries))}
-	if d.data == nil || d.times == nil || d.series == nil {
-		return nil, fmt.Errorf("%w: a bucket is missing", errDamaged)
+	d := &dayTx{day: day, c: c, data: tx.Bucket([]byte(bucketData))}
+	if d.data == nil {
+		return nil, fmt.Errorf("%w: its data is missing", errDamaged)
 	}
 	return d, nil
 }
 
 // get returns the checked value under key, nil if there is none.
-func get(b *bolt.Bucket, bucket string, key []byte) ([]byte, error) {
-	v := b.Get(key)
+func (d *dayTx) get(kind string, key []byte) ([]byte, error) {
+	v := d.data.Get(key)
 	if v == nil {
 		return nil, nil
 	}
-	value, ok := checkSum(v, bucket, key)
+	value, ok := checkSum(v, kind, key)
 	if !ok {
-		return nil, fmt.Errorf("%w: %s %x does not check", errDamaged, bucket, key)
+		return nil, fmt.Errorf("%w: %s %x does not check", errDamaged, kind, key)
 	}
 	return value, nil
 }
 
 // record returns what the file says of a series; present is false for nothing.
 func (d *dayTx) record(id uint32) (dayRecord, error) {
-	v, err := get(d.series, bucketSeries, seriesKey(id))
+	v, err := d.get(kindSeries, seriesKey(id))
 	if err != nil || v == nil {
 		return dayRecord{}, err
 	}
@@ -54,14 +54,14 @@ func (d *dayTx) record(id uint32) (dayRecord, error) {
 
 func (d *dayTx) putRecord(id uint32, r dayRecord) error {
 	key := seriesKey(id)
-	return d.series.Put(key, appendSum(appendRecord(nil, r), bucketSeries, key))
+	return d.data.Put(key, appendSum(appendRecord(nil, r), kindSeries, key))
 }
 
 // chunk returns the head of the chunk that begins with a window. The record
 // says that it is there.
 func (d *dayTx) chunk(window, id uint32) (chunkView, error) {
 	key := windowKey(window, id)
-	v, err := get(d.data, bucketData, key)
+	v, err := d.get(kindChunk, key)
 	if err != nil {
 		return chunkView{}, err
 	}
@@ -102,8 +102,8 @@ func (d *dayTx) loadTimes(window, col uint32) error {
 		return nil
 	}
 	d.haveTimes = false
-	key := windowKey(window, col)
-	v, err := get(d.times, bucketTimes, key)
+	key := timesKey(window, col)
+	v, err := d.get(kindTimes, key)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (d *dayTx) loadTimes(window, col uint32) error {
 
 // nextColumn returns a number for a shared column of the window that none has.
 func (d *dayTx) nextColumn(window uint32) uint32 {
-	c := d.times.Cursor()
+	c := d.data.Cursor()
 	k, _ := c.Seek(windowKey(window+1, 0))
 	if k == nil {
 		k, _ = c.Last()
@@ -127,7 +127,20 @@ func (d *dayTx) nextColumn(window uint32) uint32 {
 		k, _ = c.Prev()
 	}
 	if len(k) == 8 && binary.BigEndian.Uint32(k) == window {
-		return binary.BigEndian.Uint32(k[4:]) + 1
+		if col := binary.BigEndian.Uint32(k[4:]); col >= columnOffset {
+			return col - columnOffset + 1
+		}
 	}
 	return 1
+}
+
+// eachSeries calls fn for every series that the file has a record of.
+func (d *dayTx) eachSeries(fn func(id uint32) error) error {
+	c := d.data.Cursor()
+	for k, _ := c.First(); len(k) == 8 && binary.BigEndian.Uint32(k) == 0; k, _ = c.Next() {
+		if err := fn(binary.BigEndian.Uint32(k[4:])); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -18,7 +18,7 @@ func EncodeRows(start int64, in []Row) []byte {
 	for _, r := range in {
 		rows = append(rows, row{r.At, r.V, r.Q})
 	}
-	return c.appendChunk(nil, rows, c.appendTimes(nil, start, rows), 0)
+	return c.appendChunk(nil, rows, c.appendTimes(nil, start, rows), 0, true)
 }
 
 // DecodeRows is the inverse of EncodeRows; it also returns the summary's mean.

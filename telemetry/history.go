@@ -128,6 +128,7 @@ func (e *Engine) Scan(ctx context.Context, p greenhouse.PointID, from, to greenh
 	if err != nil {
 		return err
 	}
+	r.scan = true
 	r.each = func(x row) (bool, error) {
 		return true, fn(greenhouse.Reading{Point: p, At: greenhouse.Millis(x.at), Value: x.v, Quality: x.q})
 	}
@@ -147,6 +148,7 @@ type reader struct {
 	gaps     []greenhouse.Gap
 	out      Result
 	each     func(row) (more bool, err error) // raw: where rows go
+	scan     bool                             // each is the caller's
 
 	bin  summary
 	binT int64
@@ -268,17 +270,31 @@ func (r *reader) readDay(day int64) (more bool, err error) {
 	if n > 0 {
 		rows = mergeRows(nil, rows, mem)
 	}
+	if r.step > 1 {
+		return r.roll(rows), nil
+	}
+	if !r.scan {
+		r.out.Samples = slices.Grow(r.out.Samples, min(len(rows), r.q.Limit-len(r.out.Samples)))
+	}
 	for _, x := range rows {
-		if r.step == 1 {
-			more, err = r.each(x)
-		} else {
-			more, err = r.add(x.at, func(s *summary) { s.add(x) }), nil
-		}
-		if !more || err != nil {
+		if more, err = r.each(x); !more || err != nil {
 			return false, err
 		}
 	}
 	return true, nil
+}
+
+// roll puts rows into their bins; false means the answer is full.
+func (r *reader) roll(rows []row) bool {
+	for _, x := range rows {
+		if r.binT < 0 || x.at >= r.binT+r.step {
+			if !r.turn(x.at) {
+				return false
+			}
+		}
+		r.bin.add(x)
+	}
+	return true
 }
 
 // load appends the day's sealed rows of the range to r.rows. Damage becomes a
@@ -344,17 +360,19 @@ func (r *reader) sample(x row) (bool, error) {
 	return true, nil
 }
 
-// add puts what fn knows into the bin of at; false means the answer is full.
-func (r *reader) add(at int64, fn func(*summary)) bool {
-	if t := at - at%r.step; t != r.binT {
-		r.flush()
-		if len(r.out.Samples) >= r.q.Limit {
-			r.out.Next = strconv.FormatInt(t, 36)
-			return false
-		}
-		r.binT, r.bin = t, summary{}
+// turn begins the bin of at, if it is not the one at hand; false means the
+// answer is full.
+func (r *reader) turn(at int64) bool {
+	t := at - at%r.step
+	if t == r.binT {
+		return true
 	}
-	fn(&r.bin)
+	r.flush()
+	if len(r.out.Samples) >= r.q.Limit {
+		r.out.Next = strconv.FormatInt(t, 36)
+		return false
+	}
+	r.binT, r.bin = t, summary{}
 	return true
 }
 
@@ -376,11 +394,6 @@ func (r *reader) flush() {
 // are no longer than the step; done is false where rows must be read.
 func (r *reader) summaries(day int64) (done, more bool) {
 	base := day * dayMillis
-	if r.from > base || r.to < base+dayMillis {
-		if r.step == dayMillis || r.step > windowMillis {
-			return false, true
-		}
-	}
 	type part struct {
 		at  int64
 		sum summary
@@ -400,7 +413,7 @@ func (r *reader) summaries(day int64) (done, more bool) {
 			parts, done = append(parts, part{base, rec.sum}), true
 			return nil
 		}
-		if int64(rec.span)*windowMillis > r.step {
+		if rec.span != 1 && rec.span != dayWindows || int64(rec.span)*windowMillis > r.step {
 			return nil
 		}
 		for h := range dayWindows {
@@ -421,9 +434,10 @@ func (r *reader) summaries(day int64) (done, more bool) {
 		return false, true // reading the rows tells of damage
 	}
 	for _, p := range parts {
-		if !r.add(p.at, func(s *summary) { s.merge(p.sum) }) {
+		if !r.turn(p.at) {
 			return true, false
 		}
+		r.bin.merge(p.sum)
 	}
 	return true, true
 }

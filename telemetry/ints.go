@@ -143,23 +143,30 @@ func residuals(mode byte, param int64, u, res []int64) {
 
 // restore turns residuals into values in place: the inverse of residuals.
 func restore(mode byte, param, first, g int64, v []int64) {
-	var last, step, mean int64
 	v[0] = first
-	for i, r := range v[1:] {
-		switch mode {
-		case modeDelta:
+	v = v[1:]
+	var last, step, mean int64
+	switch mode {
+	case modeDelta:
+		for i, r := range v {
 			last += r + param
-		case modeDouble:
+			v[i] = first + last*g
+		}
+	case modeDouble:
+		for i, r := range v {
 			step += r
 			last += step
-		case modeSmooth:
-			p := (mean + 8) >> 4
-			last = p + r
-			mean += r << 2
-		case modeLine:
-			last = r + (int64(i+1) * param >> lineShift)
+			v[i] = first + last*g
 		}
-		v[i+1] = first + last*g
+	case modeSmooth:
+		for i, r := range v {
+			v[i] = first + ((mean+8)>>4+r)*g
+			mean += r << 2
+		}
+	case modeLine:
+		for i, r := range v {
+			v[i] = first + (r+(int64(i+1)*param>>lineShift))*g
+		}
 	}
 }
 

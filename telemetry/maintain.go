@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -183,10 +182,8 @@ func (e *Engine) rebuild() error {
 			if err != nil {
 				return err
 			}
-			return d.series.ForEach(func(k, _ []byte) error {
-				if len(k) == 4 {
-					e.recall(d, binary.BigEndian.Uint32(k))
-				}
+			return d.eachSeries(func(id uint32) error {
+				e.recall(d, id)
 				return nil
 			})
 		})

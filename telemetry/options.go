@@ -28,7 +28,7 @@ type Options struct {
 	QueueMessages int
 	// QueueBytes bounds their memory, roughly; 0 means 32 MiB.
 	QueueBytes int
-	// SegmentBytes is the size of a log segment; 0 means 8 MiB.
+	// SegmentBytes is the size of a log segment; 0 means 4 MiB.
 	SegmentBytes int64
 	// LogBytes is how much log may gather before windows are sealed early;
 	// 0 means 64 MiB.
@@ -86,7 +86,7 @@ func (o *Options) defaults() {
 	}
 	orDefault(&o.QueueMessages, 16384)
 	orDefault(&o.QueueBytes, 32<<20)
-	orDefault(&o.SegmentBytes, 8<<20)
+	orDefault(&o.SegmentBytes, 4<<20)
 	orDefault(&o.LogBytes, 64<<20)
 	orDefault(&o.HeadReadings, 4_000_000)
 	orDefault(&o.Retention, 10*365*24*time.Hour)

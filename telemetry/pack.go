@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -10,9 +9,9 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// chunkRows is how many readings a packed chunk should hold at most: about a
-// quarter of a page once encoded, so that pages fill well.
-const chunkRows = 2400
+// chunkRows is how many readings a packed chunk should hold at most: encoded it
+// is an eighth of a page or so, which leaves little of the pages empty.
+const chunkRows = 1200
 
 // packSpan returns how many hours a chunk should cover, for n readings a day.
 func packSpan(n int) int {
@@ -57,18 +56,16 @@ func (s *sealer) survey(f *dayFile) (list []packed, err error) {
 		if err != nil {
 			return err
 		}
-		return d.series.ForEach(func(k, _ []byte) error {
-			if len(k) != 4 {
-				return fmt.Errorf("%w: a series key of %d bytes", errDamaged, len(k))
-			}
-			p := packed{id: binary.BigEndian.Uint32(k)}
-			if p.rec, err = d.record(p.id); err != nil {
+		return d.eachSeries(func(id uint32) (err error) {
+			p := packed{id: id}
+			if p.rec, err = d.record(id); err != nil {
 				s.hurt = append(s.hurt, hurt{start: uint32(f.day * dayWindows), span: dayWindows})
 				return nil
 			}
 			n := s.measure(d, &p)
 			p.out.point, p.out.span, p.out.present = p.rec.point, packSpan(n), true
 			p.out.summed = p.out.span < dayWindows
+			p.out.starts = coarsen(p.rec.starts, p.out.span)
 			list = append(list, p)
 			return nil
 		})
@@ -94,6 +91,17 @@ func (s *sealer) measure(d *dayTx, p *packed) (n int) {
 		p.out.sum.merge(summarise(s.merged))
 	}
 	return n
+}
+
+// coarsen turns hours that have something into the hours with which chunks of
+// span hours begin.
+func coarsen(starts uint32, span int) (out uint32) {
+	for h := range dayWindows {
+		if starts&(1<<h) != 0 {
+			out |= 1 << (h - h%span)
+		}
+	}
+	return out
 }
 
 // repack writes the new file beside the old one and puts it in its place.
@@ -140,60 +148,78 @@ func finish(path string, size int64) error {
 	return file.Sync()
 }
 
-// fill copies the day into db, chunk after chunk in the order of keys, and
-// returns how many bytes of the file are in use.
+// fill copies the day into db, in the order of the keys so that pages fill,
+// and returns how many bytes of the file are in use.
 func (s *sealer) fill(f *dayFile, db *bolt.DB, list []packed) (size int64, err error) {
 	base := uint32(f.day * dayWindows)
-	for h := 0; h < dayWindows; h++ {
+	w := packWriter{db: db, day: f.day}
+	for _, p := range list {
+		if err := w.put(func(d *dayTx) error { return d.putRecord(p.id, p.out) }); err != nil {
+			return 0, errors.Join(err, w.close())
+		}
+	}
+	for h := uint32(0); h < dayWindows && err == nil; h++ {
 		var due []*packed
 		for i := range list {
-			if h%list[i].out.span == 0 {
+			if h%uint32(list[i].out.span) == 0 {
 				due = append(due, &list[i])
 			}
 		}
 		s.columns = map[uint64]*column{}
-		if err := s.eachBlock(f, due, base+uint32(h), func(p *packed, rows []row) error {
-			s.use(rows, base+uint32(h))
+		err = s.eachBlock(f, due, base+h, func(_ *packed, rows []row) error {
+			s.use(rows, base+h)
 			return nil
-		}); err != nil {
-			return 0, err
-		}
-		for len(due) > 0 {
-			n := min(len(due), chunksPerTx)
-			err := db.Update(func(tx *bolt.Tx) error { return s.fillBlocks(tx, f, due[:n], base+uint32(h)) })
-			if err != nil {
-				return 0, err
-			}
-			due = due[n:]
+		})
+		if err == nil {
+			err = s.eachBlock(f, due, base+h, func(p *packed, rows []row) error {
+				return w.put(func(d *dayTx) error { return s.putChunk(d, base+h, p.out.span, p.id, rows) })
+			})
 		}
 	}
-	err = db.Update(func(tx *bolt.Tx) error {
-		d, err := inDay(tx, f.day, &s.old)
-		for i := 0; i < len(list) && err == nil; i++ {
-			d.series.FillPercent = 0.95
-			err = d.putRecord(list[i].id, list[i].out)
-		}
-		size = tx.Size()
-		return err
-	})
-	if err == nil {
-		err = db.View(func(tx *bolt.Tx) error { size = tx.Size(); return nil })
+	if err = errors.Join(err, w.close()); err != nil {
+		return 0, err
 	}
+	err = db.View(func(tx *bolt.Tx) error { size = tx.Size(); return nil })
 	return size, err
 }
 
-// fillBlocks writes the chunks that begin with a window.
-func (s *sealer) fillBlocks(tx *bolt.Tx, f *dayFile, due []*packed, start uint32) error {
-	var old chunkCoder
-	d, err := inDay(tx, f.day, &old)
-	if err != nil {
-		return err
+// packWriter puts values into a new day file, chunksPerTx to a transaction.
+type packWriter struct {
+	db  *bolt.DB
+	day int64
+	tx  *bolt.Tx
+	d   *dayTx
+	n   int
+}
+
+// put runs fn, which puts one value, in a transaction that may hold others.
+func (w *packWriter) put(fn func(*dayTx) error) (err error) {
+	if w.n == chunksPerTx {
+		if err := w.close(); err != nil {
+			return err
+		}
 	}
-	d.data.FillPercent, d.times.FillPercent = 0.95, 0.95
-	return s.eachBlock(f, due, start, func(p *packed, rows []row) error {
-		p.out.starts |= 1 << (start % dayWindows)
-		return s.putChunk(d, start, p.id, rows)
-	})
+	if w.tx == nil {
+		if w.tx, err = w.db.Begin(true); err != nil {
+			return err
+		}
+		if w.d, err = inDay(w.tx, w.day, nil); err != nil {
+			return err
+		}
+		w.d.data.FillPercent = 1
+	}
+	w.n++
+	return fn(w.d)
+}
+
+// close commits what is open.
+func (w *packWriter) close() error {
+	if w.tx == nil {
+		return nil
+	}
+	tx := w.tx
+	w.tx, w.n = nil, 0
+	return tx.Commit()
 }
 
 // eachBlock calls fn with the rows of each series for its chunk that begins

@@ -1,5 +1,7 @@
 package telemetry
 
+import "math/bits"
+
 // Residuals are coded by an adaptive run-length Golomb-Rice coder (H. Malvar,
 // "Adaptive run-length/Golomb-Rice encoding of quantized generalized Gaussian
 // sources with unknown statistics", DCC 2006): runs of zeros cost a fraction
@@ -118,14 +120,48 @@ func (c *rlgr) putBroken(w *bitWriter, x int64) {
 	c.run = max(c.run-runDown, 0)
 }
 
+// decodePlain decodes values from index i on until a run begins or res is
+// full. It is the inner loop of every query: the state lives in registers, and
+// only rare long codes take the careful way.
+func (c *rlgr) decodePlain(r *bitReader, res []int64, i int) int {
+	run, rice := c.run, c.rice
+	for i < len(res) && run < 8 {
+		if r.n < 48 {
+			r.fill()
+		}
+		k := uint(rice >> 3)
+		q := uint(bits.LeadingZeros64(^r.acc))
+		var u uint64
+		if need := q + 1 + k; q < escape && need <= r.n {
+			u = uint64(q)<<k | r.acc<<(q+1)>>1>>(63-k)
+			r.skip(need)
+			if q == 0 {
+				rice = max(rice-riceDown, 0)
+			} else if q > 1 {
+				rice = min(rice+int(q), riceMax)
+			}
+		} else {
+			c.rice = rice
+			u = c.getRice(r)
+			rice = c.rice
+		}
+		res[i] = unzigzag(u)
+		i++
+		if u == 0 {
+			run += runStep
+		} else {
+			run = max(run-runStep, 0)
+		}
+	}
+	c.run, c.rice = run, rice
+	return i
+}
+
 // decode fills res and reports whether the bits made sense.
 func (c *rlgr) decode(r *bitReader, res []int64) bool {
 	for i := 0; i < len(res); {
 		if c.run < 8 {
-			u := c.getRice(r)
-			res[i] = unzigzag(u)
-			c.plain(u == 0)
-			i++
+			i = c.decodePlain(r, res, i)
 			continue
 		}
 		k := uint(c.run >> 3)

@@ -215,7 +215,7 @@ func (s *sealer) writeGroups(tx *bolt.Tx, day int64, groups []group) error {
 	if err != nil {
 		return err
 	}
-	d.data.FillPercent, d.times.FillPercent = 0.95, 0.95 // keys come in order
+	d.data.FillPercent = 1 // keys come in order
 	for i, g := range groups {
 		if i == 0 || g.start != groups[i-1].start {
 			s.countColumns(groups[i:], g.start)
@@ -303,7 +303,7 @@ func (s *sealer) writeGroup(d *dayTx, g group) error {
 	}
 	rec.starts |= bit
 	rec.summed = false // a packed day that changes is summed up from its chunks again
-	if err := s.putChunk(d, g.start, id, rows); err != nil {
+	if err := s.putChunk(d, g.start, rec.span, id, rows); err != nil {
 		return err
 	}
 	return d.putRecord(id, rec)
@@ -311,7 +311,7 @@ func (s *sealer) writeGroup(d *dayTx, g group) error {
 
 // putChunk encodes the rows and stores them, with shared times if others of
 // the window have the same.
-func (s *sealer) putChunk(d *dayTx, start, id uint32, rows []row) error {
+func (s *sealer) putChunk(d *dayTx, start uint32, span int, id uint32, rows []row) error {
 	s.offsets = offsets(s.offsets[:0], rows, start)
 	col := s.columns[hashTimes(s.offsets)]
 	if col != nil && !slices.Equal(col.times, s.offsets) {
@@ -326,15 +326,15 @@ func (s *sealer) putChunk(d *dayTx, start, id uint32, rows []row) error {
 		if col != nil && col.users > 1 && len(times) > inlineTimes {
 			col.ref = d.nextColumn(start)
 			ref = col.ref
-			key := windowKey(start, ref)
-			if err := d.times.Put(key, appendSum(times, bucketTimes, key)); err != nil {
+			key := timesKey(start, ref)
+			if err := d.data.Put(key, appendSum(times, kindTimes, key)); err != nil {
 				return err
 			}
 		}
 	}
 	key := windowKey(start, id)
-	s.value = s.coder.appendChunk(s.value[:0], rows, times, ref)
-	return d.data.Put(key, appendSum(slices.Clone(s.value), bucketData, key))
+	s.value = s.coder.appendChunk(s.value[:0], rows, times, ref, span == 1 || span == dayWindows)
+	return d.data.Put(key, appendSum(slices.Clone(s.value), kindChunk, key))
 }
 
 // inlineTimes is the length up to which a times column is not worth sharing: a
