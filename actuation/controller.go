@@ -124,7 +124,10 @@ type actuator struct {
 }
 
 // New returns a controller over no actuators: [Controller.Sync] brings them.
-func New(o Options) *Controller {
+func New(o Options) (*Controller, error) {
+	if o.Store == nil || o.Publisher == nil || o.Epoch == 0 {
+		return nil, greenhouse.Invalid("options_invalid", "a controller needs a store, a publisher and an epoch above 0")
+	}
 	o = o.defaults()
 	c := &Controller{
 		o: o, now: o.Now, log: o.Log, wake: make(chan struct{}, 1), save: make(chan struct{}, 1),
@@ -142,7 +145,7 @@ func New(o Options) *Controller {
 	for _, cmd := range o.Open {
 		c.settleOld(cmd, now)
 	}
-	return c
+	return c, nil
 }
 
 // settleOld ends a command that an earlier run left open.
