@@ -70,10 +70,39 @@ func BenchmarkQoS1(b *testing.B) {
 					b.Cleanup(func() { close(o.queue) })
 				}
 				h := start(b, func(opt *broker.Options, _ *recorder) { opt.Handler = o })
-				generate(b, h, clients)
+				generate(b, h, clients, 20)
 			})
 		}
 	}
+}
+
+// BenchmarkQoS1OneByOne is a round trip: each of 100 clients waits for its PUBACK.
+func BenchmarkQoS1OneByOne(b *testing.B) {
+	h := start(b, func(opt *broker.Options, _ *recorder) { opt.Handler = &load{} })
+	generate(b, h, 100, 1)
+}
+
+// BenchmarkFanOut publishes to 100 subscribers that read, beside one that does not.
+func BenchmarkFanOut(b *testing.B) {
+	h := start(b, func(opt *broker.Options, _ *recorder) { opt.Handler = &load{} })
+	var wg sync.WaitGroup
+	for i := range 101 {
+		c := h.login(4, bridge, func(h *hello) { h.id = fmt.Sprint(i) })
+		c.subscribe("bridge/#")
+		if i < 100 {
+			wg.Go(func() { _, _ = io.Copy(io.Discard, c.r) })
+		}
+		b.Cleanup(func() { c.Close() })
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := h.Publish("bridge/x", []byte(benchPayload), 0, false); err != nil {
+			b.Fatal(err)
+		}
+	}
+	s := h.Stats()
+	b.ReportMetric(float64(s.Sent)/b.Elapsed().Seconds(), "sent/s")
+	b.ReportMetric(float64(s.Dropped)/float64(b.N), "dropped/op")
 }
 
 // allow lets everybody do everything.
@@ -98,13 +127,13 @@ func BenchmarkQoS1Plain(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.Cleanup(func() { s.Close() })
-			generate(b, &house{t: b, dial: func() (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) }}, clients)
+			generate(b, &house{t: b, dial: func() (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) }}, clients, 20)
 		})
 	}
 }
 
 // generate publishes b.N messages from so many clients.
-func generate(b *testing.B, h *house, clients int) {
+func generate(b *testing.B, h *house, clients, inFlight int) {
 	b.Helper()
 	var conns []*raw
 	for i := range clients {
@@ -119,7 +148,7 @@ func generate(b *testing.B, h *house, clients int) {
 			n++
 		}
 		topic := fmt.Sprintf("gh/n/climate-%012d/telemetry", i)
-		wg.Go(func() { publishN(c, topic, n) })
+		wg.Go(func() { publishN(c, topic, n, inFlight) })
 	}
 	wg.Wait()
 	b.StopTimer()
@@ -129,9 +158,8 @@ func generate(b *testing.B, h *house, clients int) {
 	}
 }
 
-// publishN keeps 20 messages in flight until n are acknowledged.
-func publishN(c *raw, topic string, n int) {
-	const inFlight = 20
+// publishN keeps so many messages in flight until n are acknowledged.
+func publishN(c *raw, topic string, n, inFlight int) {
 	msg := c.pub(2, 1, topic, benchPayload)
 	at := len(msg) - len(benchPayload) - 2 // of the packet id
 	w := bufio.NewWriterSize(c.Conn, 16<<10)

@@ -49,7 +49,7 @@ func New(o Options) (*Broker, error) {
 	b := &Broker{
 		opts:      o,
 		retained:  retained{by: map[string]*message{}, max: o.Limits.Retained},
-		table:     table{by: map[string]*session{}, count: map[string]int{}},
+		table:     table{by: map[string]*session{}, count: map[string]int{}, expelled: map[string]uint64{}},
 		gate:      gate{by: map[place]crowd{}},
 		throttle:  throttle{seen: map[offender]offences{}},
 		reporter:  reporter{totals: map[Kind]uint64{}, seen: map[reporterKey]report{}},
@@ -334,13 +334,15 @@ func (b *Broker) Sessions() []Session {
 }
 
 // Disconnect closes every session of a login, for a reason that SessionClosed
-// is given, and returns how many there were. MQTT 5 clients are told that it was an
+// is given, and returns how many there were. A login whose credentials are just
+// being checked is turned away as well, so that after a change of secret nobody is left who
+// knew only the old one. MQTT 5 clients are told that it was an
 // administrative action. It does not wait for them to be gone.
 func (b *Broker) Disconnect(login string, reason error) int {
-	list := b.table.all(login)
 	if login == "" {
-		list = nil
+		return 0
 	}
+	list := b.table.expel(login)
 	for _, s := range list {
 		s.c.disconnect(codeAdministrative, reason)
 	}

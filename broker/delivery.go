@@ -58,8 +58,14 @@ func (d *Delivery) Fail(err error) {
 	d.s.c.disconnect(codeImplementation, fmt.Errorf("%w: %w", ErrNotStored, err))
 }
 
-// Context ends with the client's connection.
-func (d *Delivery) Context() context.Context { return d.s.c.ctx }
+// Context ends with the client's connection; that of a will, which comes after
+// it, has no end.
+func (d *Delivery) Context() context.Context {
+	if d.Will {
+		return context.Background()
+	}
+	return d.s.c.ctx
+}
 
 // message returns what other subscribers get of it.
 func (d *Delivery) message() *message {

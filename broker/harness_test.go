@@ -28,9 +28,13 @@ const (
 type auth struct {
 	mu   sync.Mutex
 	down bool
+	wait func() // before every answer
 }
 
 func (a *auth) Authenticate(login, password string, _ netip.AddrPort) (broker.Principal, error) {
+	if a.wait != nil {
+		a.wait()
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.down {

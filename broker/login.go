@@ -31,6 +31,7 @@ func (b *Broker) login(c *conn, pk *packets.Packet) error {
 	if r := checkConnect(c, pk); r != nil {
 		return b.turnDown(c, r)
 	}
+	begun := b.table.begin()
 	who, r := b.authenticate(c, pk)
 	if r == nil {
 		r = b.checkIdentity(&who, pk)
@@ -39,6 +40,7 @@ func (b *Broker) login(c *conn, pk *packets.Packet) error {
 		return b.turnDown(c, r)
 	}
 	c.sess = b.newSession(c, who, pk)
+	c.sess.begun = begun
 	c.out.window = b.opts.Limits.OutboundWindow
 	if n := int(pk.Properties.ReceiveMaximum); n > 0 {
 		c.out.window = min(n, c.out.window)

@@ -988,3 +988,19 @@ func TestStormOfReconnects(t *testing.T) {
 		}
 	}
 }
+
+func TestDisconnectCatchesALoginOnItsWay(t *testing.T) {
+	h := start(t)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	h.auth.wait = func() { close(asked); <-answer }
+	c := h.raw()
+	c.hello(4, nodeA)
+	next(t, asked)
+	h.Disconnect(nodeA, errors.New("key rotated"))
+	h.auth.wait = nil
+	close(answer)
+	if got, want := c.connack(), byte(3); got != want {
+		t.Errorf("CONNACK code %d, want %d", got, want)
+	}
+	h.login(4, nodeA).ping() // with what holds now
+}

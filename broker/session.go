@@ -26,12 +26,13 @@ type Session struct {
 // session is a login on a connection.
 type session struct {
 	Session
-	c    *conn
-	who  Principal
-	key  string        // login and client id
-	will *will         // of the reading goroutine alone
-	gone chan struct{} // closed when nothing of it is left
-	acks acks
+	c     *conn
+	who   Principal
+	key   string        // login and client id
+	will  *will         // of the reading goroutine alone
+	begun uint64        // on the clock of expulsions
+	gone  chan struct{} // closed when nothing of it is left
+	acks  acks
 
 	wantedKeepAlive uint16      // s, as the client asked
 	opened          atomic.Bool // the owner knows of it

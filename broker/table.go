@@ -12,7 +12,19 @@ type table struct {
 	by     map[string]*session
 	count  map[string]int // by login
 	closed bool
+
+	// A login that was expelled while its credentials were being checked must not
+	// get in on the old ones: logins begun before are turned away.
+	clock    uint64            // counts expulsions
+	expelled map[string]uint64 // by login, when
+	floor    uint64            // when expelled was last emptied
 }
+
+// maxExpelled bounds the memory of expulsions.
+const maxExpelled = 1024
+
+// errExpelled asks a client to log in once more.
+var errExpelled = errors.New("credentials changed during the login")
 
 // errManySessions turns down an account that opens ever more connections.
 var errManySessions = errors.New("too many sessions of one account")
@@ -24,6 +36,9 @@ func (t *table) claim(s *session, limit int) (older *session, err error) {
 	defer t.mu.Unlock()
 	if t.closed {
 		return nil, ErrShutdown
+	}
+	if s.begun < max(t.floor, t.expelled[s.Login]) {
+		return nil, errExpelled
 	}
 	switch holder := t.by[s.key]; {
 	case holder == nil && over(t.count[s.Login], limit):
@@ -49,6 +64,26 @@ func (t *table) release(s *session) {
 	}
 	t.mu.Unlock()
 	close(s.gone)
+}
+
+// begin returns the time on the clock of expulsions.
+func (t *table) begin() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.clock
+}
+
+// expel returns the sessions of a login and turns away those on their way in.
+func (t *table) expel(login string) []*session {
+	t.mu.Lock()
+	t.clock++
+	if len(t.expelled) >= maxExpelled {
+		clear(t.expelled)
+		t.floor = t.clock
+	}
+	t.expelled[login] = t.clock
+	t.mu.Unlock()
+	return t.all(login)
 }
 
 // all returns the sessions, of one login or of every one.
