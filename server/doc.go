@@ -32,7 +32,7 @@
 // # Bounds
 //
 // Headers 16 KiB and 5 s, bodies 1 MiB and 30 s, an ordinary answer 60 s; 1,024
-// connections a listener; 64 event and 32 live streams; lists of 10,000 items,
+// connections a listener, 64 an address; 64 event and 32 live streams; lists of 10,000 items,
 // histories of 100,000 samples; a token 50 requests a second; ten wrong tokens
 // a minute from one address. Metrics have no label whose values grow with the
 // greenhouse.

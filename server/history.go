@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -22,7 +21,7 @@ import (
 const maxExport = 1000
 
 func (s *Server) mountHistory(m *mount) {
-	handle(m, "point-history", s.history)
+	handle(m, "point-history", s.history, answerOf[api.History](m))
 	handle(m, "point-gaps", s.pointGaps)
 	handle(m, "gap-list", s.allGaps)
 	handle(m, "point-export", s.export, streamOfBytes("text/csv"))
@@ -34,7 +33,7 @@ func (s *Server) history(ctx context.Context, in *struct {
 	SpanParams
 	Step string `query:"step" enum:"raw,1m,1h,1d,auto" doc:"auto if absent"`
 	PageParams
-}) (*out[api.History], error) {
+}) (*streamed, error) {
 	id, unit, err := s.pointOfHistory(in.ID)
 	if err != nil {
 		return nil, err
@@ -55,7 +54,11 @@ func (s *Server) history(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &out[api.History]{Body: historyView(id, unit, res)}, nil
+	head := api.History{Point: id, Unit: unit, Step: string(res.Step), Gaps: orEmpty(res.Gaps), Next: res.Next}
+	return &streamed{Body: func(hc huma.Context) {
+		hc.SetHeader("Content-Type", "application/json")
+		_ = writeHistory(hc.BodyWriter(), head, res) // the client may be gone; nobody is left to tell
+	}}, nil
 }
 
 // pointOfHistory finds the point of a path. One that was deleted may still have
@@ -127,7 +130,7 @@ func (s *Server) export(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &streamed{Body: func(hc huma.Context) {
+	return &streamed{Body: func(hc huma.Context) { //nolint:contextcheck // hc carries the request's context
 		if err := s.streamExport(hc, ids, from, to, in.Format); err != nil {
 			if hc.Context().Err() == nil {
 				s.log.Error("export broke off", "error", err)
@@ -170,7 +173,7 @@ func csvLine(b []byte, r greenhouse.Reading) []byte {
 	b = append(b, ',')
 	b = strconv.AppendInt(b, int64(r.At), 10)
 	b = append(b, ',')
-	if number(r.Value) {
+	if api.Num(r.Value) != nil {
 		b = strconv.AppendFloat(b, r.Value, 'g', -1, 64)
 	}
 	b = append(b, ',')
@@ -186,16 +189,7 @@ func jsonLine(b []byte, r greenhouse.Reading) []byte {
 	}
 	b = append(append(b, `{"point":`...), id...)
 	b = strconv.AppendInt(append(b, `,"ts":`...), int64(r.At), 10)
-	b = append(b, `,"value":`...)
-	if number(r.Value) {
-		b = appendNumber(b, r.Value)
-	} else {
-		b = append(b, "null"...)
-	}
+	b = appendValue(append(b, `,"value":`...), r.Value)
 	b = append(append(b, `,"quality":"`...), r.Quality.String()...)
 	return append(b, "\"}\n"...)
 }
-
-func appendNumber(b []byte, v float64) []byte { return strconv.AppendFloat(b, v, 'g', -1, 64) }
-
-func number(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -60,9 +60,11 @@ func (s *Server) wrap(mux *http.ServeMux, local bool) http.Handler {
 		start := s.now()
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
-		defer s.recover(w, r)
-		c, route, err := s.admit(r, mux, table, local)
+		var route api.Route
 		defer func() { s.metrics.observe(route, w.status, s.now().Sub(start)) }()
+		defer s.recover(w, r) // before the count, which wants the status it answers
+		c, found, err := s.admit(r, mux, table, local)
+		route = found
 		if err != nil {
 			s.problem(w, r, c, err)
 			return

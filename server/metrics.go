@@ -57,7 +57,7 @@ func (m *metrics) observe(r api.Route, status int, took time.Duration) {
 }
 
 func (s *Server) getMetrics(context.Context, *none) (*streamed, error) {
-	return &streamed{Body: func(hc huma.Context) {
+	return &streamed{Body: func(hc huma.Context) { //nolint:contextcheck // hc carries the request's context
 		r, w := humago.Unwrap(hc)
 		r = r.Clone(hc.Context())
 		r.Header.Set("Accept", "application/openmetrics-text; version=1.0.0")

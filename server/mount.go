@@ -61,6 +61,14 @@ type streamed struct {
 	Body func(huma.Context)
 }
 
+// answerOf describes a JSON answer that the handler writes itself.
+func answerOf[T any](m *mount) func(*huma.Operation) {
+	return func(op *huma.Operation) {
+		schema := m.api.OpenAPI().Components.Schemas.Schema(typeOf[T](), true, "Answer")
+		op.Responses["200"] = &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
+	}
+}
+
 // mount is the API under construction.
 type mount struct {
 	s      *Server

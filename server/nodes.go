@@ -65,6 +65,9 @@ func (s *Server) listNodes(_ context.Context, in *struct {
 	if err := known(v.reg, in.Zone, in.Type); err != nil {
 		return nil, err
 	}
+	if err := knownState(in.State); err != nil {
+		return nil, err
+	}
 	keep := func(n *greenhouse.Node) bool {
 		return (in.Zone == "" || string(n.Zone) == in.Zone) && (in.Type == "" || string(n.Type) == in.Type) && (in.State == "" || string(n.State) == in.State)
 	}
@@ -83,6 +86,14 @@ func known(reg *store.Registry, zone, typ string) error {
 		}
 	}
 	return nil
+}
+
+func knownState(state string) error {
+	switch greenhouse.NodeState(state) {
+	case "", greenhouse.NodeRegistered, greenhouse.NodeAssigned, greenhouse.NodeActive, greenhouse.NodeDegraded, greenhouse.NodeMaintenance, greenhouse.NodeDecommissioned:
+		return nil
+	}
+	return greenhouse.Invalid("node_state_invalid", "state %q is unknown: it is registered, assigned, active, degraded, maintenance or decommissioned", state)
 }
 
 func (s *Server) getNode(_ context.Context, in *UIDParam) (*out[api.Node], error) {

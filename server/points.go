@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"math"
-	"time"
 
 	"greenhouse"
 	"greenhouse/api"
@@ -233,9 +232,4 @@ func (s *Server) releaseOverride(ctx context.Context, in *struct {
 		w.then(func() { s.wake(p.Zone) })
 		return api.Done{OK: true}, nil
 	})
-}
-
-// ageOf returns how long ago t was, in seconds, for people; never negative.
-func ageOf(now time.Time, t greenhouse.Millis) float64 {
-	return max(0, greenhouse.MillisOf(now).Sub(t).Seconds())
 }

@@ -115,6 +115,7 @@ type Options struct {
 	TokenRate      float64          // requests a second a token; 0: 50
 	TokenBurst     int              // requests at once a token; 0: 200
 	MaxConnections int              // a listener; 0: 1024
+	MaxPerAddress  int              // connections of one address; 0: 64; loopback is not counted
 	MaxEvents      int              // event streams; 0: 64
 	MaxLive        int              // live streams; 0: 32
 	Now            func() time.Time // nil: time.Now
@@ -195,6 +196,9 @@ func (o Options) withDefaults() Options {
 	if o.MaxConnections <= 0 {
 		o.MaxConnections = 1024
 	}
+	if o.MaxPerAddress <= 0 {
+		o.MaxPerAddress = 64
+	}
 	if o.MaxEvents <= 0 {
 		o.MaxEvents = 64
 	}
@@ -254,7 +258,6 @@ func (s *Server) serve(l net.Listener, h http.Handler) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,
 		ConnContext:       withPeer,
-		BaseContext:       func(net.Listener) context.Context { return s.ctx },
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	s.mu.Lock()
@@ -264,7 +267,7 @@ func (s *Server) serve(l net.Listener, h http.Handler) error {
 	}
 	s.open = append(s.open, srv)
 	s.mu.Unlock()
-	if err := srv.Serve(newLimited(l, s.opts.MaxConnections)); !errors.Is(err, http.ErrServerClosed) {
+	if err := srv.Serve(newLimited(l, s.opts.MaxConnections, s.opts.MaxPerAddress)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve API on %s: %w", l.Addr(), err)
 	}
 	return nil

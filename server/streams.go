@@ -110,7 +110,7 @@ func (s *Server) getEvents(ctx context.Context, in *struct {
 	if err := s.events.take("event"); err != nil {
 		return nil, err
 	}
-	return &streamed{Body: func(hc huma.Context) {
+	return &streamed{Body: func(hc huma.Context) { //nolint:contextcheck // hc carries the request's context
 		defer s.events.leave()
 		s.streamEvents(hc, since)
 	}}, nil

@@ -142,7 +142,7 @@ func (s *Server) backup(ctx context.Context, _ *none) (*streamed, error) {
 	if err := s.Journal.Record(event); err != nil {
 		return nil, fmt.Errorf("record backup: %w", err)
 	}
-	return &streamed{Body: func(hc huma.Context) {
+	return &streamed{Body: func(hc huma.Context) { //nolint:contextcheck // hc carries the request's context
 		out := openBytes(hc, "application/octet-stream", "registry-"+s.now().UTC().Format("20060102T150405Z")+".db")
 		if out.head {
 			return

@@ -1,8 +1,15 @@
 package server
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
 
 	"greenhouse"
 	"greenhouse/api"
@@ -22,17 +29,50 @@ func (s *Server) readings(ctx context.Context, q telemetry.Query) (telemetry.Res
 	return res, err
 }
 
-// historyView shows a stretch of readings.
-func historyView(id greenhouse.PointID, unit greenhouse.Unit, r telemetry.Result) api.History {
-	h := api.History{Point: id, Unit: unit, Step: string(r.Step), Samples: make([]api.Sample, len(r.Samples)), Gaps: orEmpty(r.Gaps), Next: r.Next}
-	for i := range r.Samples {
-		in, show := &r.Samples[i], &h.Samples[i]
-		show.TS, show.Quality, show.Value = in.TS, in.Quality, api.Num(in.Value)
-		if r.Step != telemetry.StepRaw {
-			show.Min, show.Max, show.Count = api.Num(in.Min), api.Num(in.Max), in.Count
-		}
+// writeHistory writes an answer of package api, whose samples may be many:
+// without a copy of them, and a piece at a time.
+func writeHistory(out io.Writer, head api.History, r telemetry.Result) error {
+	raw, err := json.Marshal(head)
+	if err != nil {
+		return fmt.Errorf("write history: %w", err)
 	}
-	return h
+	before, after, _ := bytes.Cut(raw, []byte(`"samples":null`))
+	w := bufio.NewWriterSize(out, 64<<10)
+	_, _ = w.Write(append(before, `"samples":[`...)) // an error stays in w until Flush
+	rollup := r.Step != telemetry.StepRaw
+	var b []byte
+	for i := range r.Samples {
+		b = b[:0]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendSample(b, &r.Samples[i], rollup)
+		_, _ = w.Write(b)
+	}
+	_, _ = w.Write([]byte{']'})
+	_, _ = w.Write(append(after, '\n'))
+	return w.Flush()
+}
+
+// appendSample appends one sample as api.Sample is written.
+func appendSample(b []byte, s *telemetry.HistorySample, rollup bool) []byte {
+	b = strconv.AppendInt(append(b, `{"ts":`...), int64(s.TS), 10)
+	b = appendValue(append(b, `,"value":`...), s.Value)
+	b = append(append(append(b, `,"quality":"`...), s.Quality.String()...), '"')
+	if rollup {
+		b = appendValue(append(b, `,"min":`...), s.Min)
+		b = appendValue(append(b, `,"max":`...), s.Max)
+		b = strconv.AppendInt(append(b, `,"count":`...), int64(s.Count), 10)
+	}
+	return append(b, '}')
+}
+
+// appendValue appends a number, or null for what is none.
+func appendValue(b []byte, v float64) []byte {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return append(b, "null"...)
+	}
+	return strconv.AppendFloat(b, v, 'g', -1, 64)
 }
 
 // telemetryStatus returns the figures of the room that keeps readings.
