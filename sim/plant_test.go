@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"encoding/csv"
+	"errors"
 	"flag"
 	"math"
 	"os"
@@ -235,10 +236,10 @@ func TestPresetNames(t *testing.T) {
 			t.Errorf("%s: got %+v, %v", g.Name, got, err)
 		}
 	}
-	if _, err := sim.GreenhousePreset("castle"); errKind(err) != greenhouse.ErrInvalid {
+	if _, err := sim.GreenhousePreset("castle"); !errors.Is(err, greenhouse.ErrInvalid) {
 		t.Errorf("castle: got %v, want an invalid preset", err)
 	}
-	if _, err := sim.PlacePreset("atlantis"); errKind(err) != greenhouse.ErrInvalid {
+	if _, err := sim.PlacePreset("atlantis"); !errors.Is(err, greenhouse.ErrInvalid) {
 		t.Errorf("atlantis: got %v, want an invalid place", err)
 	}
 }

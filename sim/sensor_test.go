@@ -12,14 +12,6 @@ import (
 	"greenhouse/sim"
 )
 
-func errKind(err error) error {
-	var e *greenhouse.Error
-	if errors.As(err, &e) {
-		return e.Kind
-	}
-	return err
-}
-
 func TestSensorNoiseAndLag(t *testing.T) {
 	at := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 	s := sim.NewSensor(sim.SensorSpec{Noise: 0.2, Lag: 60}, 1, "a")
@@ -63,6 +55,24 @@ func TestSensorStreamsAreTheirOwn(t *testing.T) {
 	}
 }
 
+func TestSensorBiasAndDrift(t *testing.T) {
+	at := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+	spec := sim.SensorSpec{Bias: 1, Drift: 0.5, SunError: 2}
+	var squares float64
+	for i := range 400 {
+		s := sim.NewSensor(spec, uint64(i), "a")
+		s.Follow(20, 0, 1)
+		bias := s.Sample(at, 0, 0, 1) - 20
+		if got, want := s.Sample(at.Add(time.Hour), 48*time.Hour, 300, 1), 20+bias+1+1; math.Abs(got-want) > 1e-9 {
+			t.Fatalf("after two days at 300 W/m²: got %.3f, want %.3f", got, want)
+		}
+		squares += bias * bias / 400
+	}
+	if dev := math.Sqrt(squares); math.Abs(dev-1) > 0.1 {
+		t.Errorf("offsets of 400 sensors: got a deviation of %.3f, want 1", dev)
+	}
+}
+
 func TestFaultText(t *testing.T) {
 	for in, want := range map[string]sim.Fault{
 		"offset(2.5) north/air_temp for 10m0s":       {Verb: sim.Offset, Target: "north/air_temp", Value: 2.5, For: 10 * time.Minute},
@@ -84,7 +94,7 @@ func TestFaultText(t *testing.T) {
 	}
 	for _, in := range []string{"", "offset", "explode north/air_temp", "offset(2 north/air_temp", "offset(x) north/air_temp", "weak(2) a/b",
 		"offset north/air_temp for ever", "offset north/air_temp for -1s", "offset north/air_temp until 3", "dropout(NaN) a/b", "offset a b c d e"} {
-		if f, err := sim.ParseFault(in); errKind(err) != greenhouse.ErrInvalid {
+		if f, err := sim.ParseFault(in); !errors.Is(err, greenhouse.ErrInvalid) {
 			t.Errorf("%q: got %+v, %v, want it refused as invalid", in, f, err)
 		}
 	}
@@ -110,7 +120,7 @@ func FuzzParseFault(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		a, err := sim.ParseFault(s)
 		if err != nil {
-			if errKind(err) != greenhouse.ErrInvalid {
+			if !errors.Is(err, greenhouse.ErrInvalid) {
 				t.Fatalf("%q: got %v, want an invalid fault", s, err)
 			}
 			return

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"errors"
 	"math"
 	"testing"
 	"time"
@@ -130,6 +131,7 @@ func TestWorldActuatorFaults(t *testing.T) {
 		{"lies north/vent", 0.8, 0, 0.8, vent},
 		{"lies north/heater", 1, 0, 1, heater},
 		{"leaks(0.05) north/vent", 0, 0.05, 0, vent},
+		{"leaks(0.05) north/vent", 0.5, 0.5, 0.5, vent},
 		{"weak(0.5) north/heater", 1, 0.5, 1, heater},
 	} {
 		w := demo(t, 1, 5)
@@ -210,6 +212,23 @@ func TestSwappedSensorsAndPumps(t *testing.T) {
 	}
 }
 
+// TestSwapKeepsWhatEachChannelAsksFor: a pump that runs when the hoses are
+// swapped goes on running, with the other hose.
+func TestSwapKeepsWhatEachChannelAsksFor(t *testing.T) {
+	w := demo(t, 1, 1)
+	w.Advance(time.Minute)
+	drive(t, w, "north", "pump_acid", 1)
+	inject(t, w, "swap north/pump_acid")
+	if acid, base := read(t, w, "north", "pump_acid"), read(t, w, "north", "pump_base"); acid != 1 || base != 0 {
+		t.Errorf("asked for: got acid %g and base %g, want 1 and 0", acid, base)
+	}
+	w.Advance(30 * time.Second)
+	s := state(t, w, "north").Tank
+	if s.BasePlume <= 0 || s.AcidPlume > 0 {
+		t.Errorf("dosed: got %.2f meq of acid and %.2f of base, want base alone", s.AcidPlume, s.BasePlume)
+	}
+}
+
 func TestWorldNodeFaults(t *testing.T) {
 	w := demo(t, 3, 1)
 	relay := deviceWith(t, w, "north", "heater")
@@ -217,7 +236,7 @@ func TestWorldNodeFaults(t *testing.T) {
 	drive(t, w, "north", "vent", 1)
 	w.Advance(10 * time.Minute)
 	f := inject(t, w, "silent "+string(relay.Plan().UID()))
-	if _, err := relay.Drive("heater", 1, w.Now()); errKind(err) != greenhouse.ErrUnavailable {
+	if _, err := relay.Drive("heater", 1, w.Now()); !errors.Is(err, greenhouse.ErrUnavailable) {
 		t.Errorf("driving a dead device: got %v, want it unavailable", err)
 	}
 	w.Advance(2 * time.Second)
@@ -256,7 +275,7 @@ func TestInjectRefusesWhatDoesNotFit(t *testing.T) {
 		{sim.Fault{Verb: sim.Silent, Target: "nobody"}, greenhouse.ErrNotFound},
 		{sim.Fault{Verb: sim.Weak, Target: "north/heater", Value: 3}, greenhouse.ErrInvalid},
 	} {
-		if _, err := w.Inject(f.fault); errKind(err) != f.want {
+		if _, err := w.Inject(f.fault); !errors.Is(err, f.want) {
 			t.Errorf("%v: got %v, want %v", f.fault, err, f.want)
 		}
 	}

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"sync"
@@ -138,7 +139,7 @@ func TestDemoPlanIsSound(t *testing.T) {
 		}
 	}
 	for _, n := range []int{0, -1, 201} {
-		if _, err := sim.DemoWorld(n, 1); errKind(err) != greenhouse.ErrInvalid {
+		if _, err := sim.DemoWorld(n, 1); !errors.Is(err, greenhouse.ErrInvalid) {
 			t.Errorf("%d zones: got %v, want them refused", n, err)
 		}
 	}
@@ -157,7 +158,7 @@ func TestNewWorldRefusesWhatDoesNotFit(t *testing.T) {
 			t.Fatal(err)
 		}
 		spoil(&p)
-		if _, err := sim.NewWorld(p); errKind(err) != greenhouse.ErrInvalid {
+		if _, err := sim.NewWorld(p); !errors.Is(err, greenhouse.ErrInvalid) {
 			t.Errorf("%s: got %v, want it refused", name, err)
 		}
 	}
@@ -204,7 +205,7 @@ func TestUnknownChannels(t *testing.T) {
 	if v, ok := d.Read("heater", w.Now()); ok || !math.IsNaN(v) {
 		t.Errorf("a channel of another node: got %v, %v, want no reading", v, ok)
 	}
-	if _, err := d.Drive("air_temp", 1, w.Now()); errKind(err) != greenhouse.ErrNotFound {
+	if _, err := d.Drive("air_temp", 1, w.Now()); !errors.Is(err, greenhouse.ErrNotFound) {
 		t.Errorf("driving a sensor: got %v, want no such output", err)
 	}
 	if _, ok := w.Device("00000000"); ok {
@@ -245,6 +246,39 @@ func TestManyClientsAtOnce(t *testing.T) {
 	wg.Wait()
 	if got, want := w.Now().Sub(w.Plan().Start), 400*time.Second; got != want {
 		t.Errorf("time: got %v, want %v", got, want)
+	}
+}
+
+// TestTwoHeatersShareTheWork: two outputs of one name in a zone are two halves
+// of its equipment, numbered in the order of the plan.
+func TestTwoHeatersShareTheWork(t *testing.T) {
+	p, err := sim.DemoPlan(1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := sim.NodePlan{HardwareID: "02510d0001ff", Type: greenhouse.TypeRelay, Zone: "north", Channels: []greenhouse.ChannelName{"heater"}}
+	p.Nodes = append(p.Nodes, second)
+	w, err := sim.NewWorld(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, ok := w.Device(second.HardwareID)
+	if !ok {
+		t.Fatal("the second heater is not there")
+	}
+	if _, err := d.Drive("heater", 1, w.Now()); err != nil {
+		t.Fatal(err)
+	}
+	w.Advance(time.Second)
+	if got := state(t, w, "north").Equipment.Heater; got != 0.5 {
+		t.Errorf("one of two heaters: got level %g, want 0.5", got)
+	}
+	if _, err := w.Inject(sim.Fault{Verb: sim.StuckOff, Target: "north/heater.2"}); err != nil {
+		t.Fatal(err)
+	}
+	w.Advance(time.Second)
+	if got := state(t, w, "north").Equipment.Heater; got != 0 {
+		t.Errorf("the second heater stuck off: got level %g, want 0", got)
 	}
 }
 
