@@ -1,10 +1,11 @@
 package sim
 
-import "math"
+import "greenhouse/automation"
 
-// saturation returns the saturation vapour pressure of water in Pa at t °C
-// (Tetens, FAO-56 eq. 11).
-func saturation(t float64) float64 { return 610.8 * math.Exp(17.27*t/(t+237.3)) }
+// saturation returns the saturation vapour pressure of water in Pa at t °C, from
+// −40 to 60 °C. Plant and control share one formula, so that neither can make up
+// for an error of the other.
+func saturation(t float64) float64 { return 1000 * automation.SaturationPressure(t) }
 
 // vapourPressure returns the pressure in Pa of x kg/m³ of vapour at t °C.
 func vapourPressure(x, t float64) float64 { return x * 461.5 * (t + kelvin) }
