@@ -191,7 +191,7 @@ func (e *Engine) raise(err error) *fault {
 	now := e.o.Now()
 	f := &fault{err: err, cause: CauseDiskFull, since: now, tried: now}
 	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, errLow) && !errors.Is(err, syscall.EDQUOT) {
-		f.cause = "disk_error"
+		f.cause = CauseDisk
 	}
 	if old := e.fault.Load(); old != nil {
 		f.since = old.since

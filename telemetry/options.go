@@ -150,5 +150,6 @@ const (
 	CauseQoS0     = "qos0_drop"  // dropped under pressure
 	CauseRefused  = "refused"    // unusable name, value or time
 	CauseDiskFull = "disk_full"  // telemetry was paused
+	CauseDisk     = "disk_error" // telemetry was paused by a failing disk
 	CauseCorrupt  = "corruption" // a damaged file
 )
