@@ -223,7 +223,7 @@ func (s *Store) restore(snap snapshotFile, reason error) error {
 	if _, err := os.Stat(s.opt.Path); err == nil {
 		rec.Quarantined = aside
 	}
-	if err := s.leap(fresh, rec); err != nil {
+	if err := s.leap(fresh, 0, rec); err != nil {
 		return err
 	}
 	if rec.Quarantined != "" {
@@ -238,9 +238,9 @@ func (s *Store) restore(snap snapshotFile, reason error) error {
 	return nil
 }
 
-// leap moves the epoch and all sequences of a restored file ahead and notes the
-// recovery in it, before it becomes the registry.
-func (s *Store) leap(path string, rec Recovery) error {
+// leap moves the epoch and all sequences of a restored file ahead, the epoch also
+// beyond above, and notes the recovery in it, before it becomes the registry.
+func (s *Store) leap(path string, above uint64, rec Recovery) error {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{PageSize: pageSize, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
 		return fileError("open snapshot", err)
@@ -262,7 +262,7 @@ func (s *Store) leap(path string, rec Recovery) error {
 				tx.ledger[name] = l
 			}
 		}
-		return errors.Join(tx.putJSON(bucketMeta, keyEpoch, epoch+epochLeap), tx.putJSON(bucketMeta, keyRecovery, rec), tx.finish())
+		return errors.Join(tx.putJSON(bucketMeta, keyEpoch, max(epoch, above)+epochLeap), tx.putJSON(bucketMeta, keyRecovery, rec), tx.finish())
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		return fileError("prepare snapshot", err)

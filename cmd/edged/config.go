@@ -1,0 +1,261 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+
+	"greenhouse"
+	"greenhouse/api"
+)
+
+// config is everything edged can be told. Every key has a default.
+type config struct {
+	DataDir string `mapstructure:"data_dir"` // registry and history
+	MQTT    struct {
+		Listen        string `mapstructure:"listen"`          // TCP address for nodes; "" for none
+		TLSListen     string `mapstructure:"tls_listen"`      // TLS address for nodes; "" for none
+		Cert          string `mapstructure:"cert"`            // PEM file
+		Key           string `mapstructure:"key"`             // PEM file
+		MaxClients    int    `mapstructure:"max_clients"`     // connections in all
+		MaxPerAddress int    `mapstructure:"max_per_address"` // connections from one address, loopback excepted
+	} `mapstructure:"mqtt"`
+	API struct {
+		Socket string `mapstructure:"socket"`
+		Group  string `mapstructure:"group"`  // group of the socket, if it exists
+		Listen string `mapstructure:"listen"` // TLS address; "" for none
+		Cert   string `mapstructure:"cert"`
+		Key    string `mapstructure:"key"`
+	} `mapstructure:"api"`
+	Control struct {
+		Period time.Duration `mapstructure:"period"` // between two decisions of a zone, 1s to 15s
+	} `mapstructure:"control"`
+	Telemetry struct {
+		Linger string `mapstructure:"linger"` // "auto", or how long a commit gathers: 0 to 1s
+	} `mapstructure:"telemetry"`
+	Clock struct {
+		Trust string `mapstructure:"trust"` // auto, always or never
+	} `mapstructure:"clock"`
+	Log struct {
+		Level  string `mapstructure:"level"`  // debug, info, warn or error
+		Format string `mapstructure:"format"` // text or json
+	} `mapstructure:"log"`
+}
+
+// defaults returns every key with its default. A key that is not here is unknown.
+func defaults(p api.Places) map[string]any {
+	return map[string]any{
+		"data_dir":             p.State,
+		"mqtt.listen":          ":1883",
+		"mqtt.tls_listen":      "",
+		"mqtt.cert":            "",
+		"mqtt.key":             "",
+		"mqtt.max_clients":     6000,
+		"mqtt.max_per_address": 6000,
+		"api.socket":           p.Socket,
+		"api.group":            "edged",
+		"api.listen":           "",
+		"api.cert":             "",
+		"api.key":              "",
+		"control.period":       "5s",
+		"telemetry.linger":     "auto",
+		"clock.trust":          "auto",
+		"log.level":            "info",
+		"log.format":           "text",
+	}
+}
+
+// serveFlags adds the flags of "edged serve" and binds each to its key.
+func serveFlags(f *pflag.FlagSet) map[string]string {
+	f.String("config", "", "configuration file (default /etc/edged/edged.yaml, if it exists)")
+	bound := map[string]string{}
+	add := func(name, key, usage string) {
+		f.String(name, "", usage)
+		bound[key] = name
+	}
+	add("data-dir", "data_dir", "directory of the registry and the history")
+	add("mqtt-listen", "mqtt.listen", "TCP address for nodes (default :1883)")
+	add("mqtts-listen", "mqtt.tls_listen", "TLS address for nodes")
+	add("api-socket", "api.socket", "unix socket of the API")
+	add("api-listen", "api.listen", "TLS address of the API")
+	add("log-level", "log.level", "debug, info, warn or error (default info)")
+	add("log-format", "log.format", "text or json (default text)")
+	return bound
+}
+
+const systemConfig = "/etc/edged/edged.yaml"
+
+// loadConfig reads the file, conf.d beside it, EDGED_* and flags, in rising
+// order, into a configuration that is whole and checked.
+func loadConfig(f *pflag.FlagSet, bound map[string]string) (config, []string, error) {
+	var c config
+	v := viper.New()
+	def := defaults(api.DefaultPlaces(os.Getuid(), os.Getenv))
+	for k, val := range def {
+		v.SetDefault(k, val)
+	}
+	v.SetEnvPrefix("EDGED")
+	v.SetEnvKeyReplacer(strings.NewReplacer(".", "_"))
+	v.AutomaticEnv()
+	for key, name := range bound {
+		if err := v.BindPFlag(key, f.Lookup(name)); err != nil {
+			return c, nil, err
+		}
+	}
+	files, err := configFiles(f.Lookup("config").Value.String())
+	if err != nil {
+		return c, nil, err
+	}
+	for _, file := range files {
+		if err := mergeFile(v, file, def); err != nil {
+			return c, files, err
+		}
+	}
+	if err := v.UnmarshalExact(&c); err != nil {
+		return c, files, greenhouse.Invalid("config_invalid", "the configuration is not understood: %s", oneLine(err)).WithHint("edged check-config shows what is in force")
+	}
+	return c, files, c.check()
+}
+
+// configFiles returns the files to read, in order. A file named outright must
+// exist; the system's need not.
+func configFiles(named string) ([]string, error) {
+	path := named
+	if path == "" {
+		if path = os.Getenv("EDGED_CONFIG"); path == "" {
+			path = systemConfig
+		} else {
+			named = path
+		}
+	}
+	var files []string
+	switch st, err := os.Stat(path); {
+	case err == nil && st.IsDir():
+		return nil, greenhouse.Invalid("config_invalid", "configuration %s is a directory", path).WithHint("name a file")
+	case err == nil && st.Size() > 1<<20:
+		return nil, greenhouse.Invalid("config_invalid", "configuration %s has %d bytes, more than any configuration needs", path, st.Size())
+	case err == nil:
+		files = append(files, path)
+	case named == "" && errors.Is(err, fs.ErrNotExist):
+	default:
+		return nil, greenhouse.Invalid("config_invalid", "the configuration cannot be read: %v", err)
+	}
+	more, err := filepath.Glob(filepath.Join(filepath.Dir(path), "conf.d", "*.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(more)
+	return append(files, more...), nil
+}
+
+// mergeFile lays one file over v and refuses keys that do not exist.
+func mergeFile(v *viper.Viper, path string, known map[string]any) error {
+	one := viper.New()
+	one.SetConfigFile(path)
+	one.SetConfigType("yaml")
+	if err := one.ReadInConfig(); err != nil {
+		return greenhouse.Invalid("config_invalid", "%s: %s", path, oneLine(err))
+	}
+	for _, key := range one.AllKeys() {
+		if _, ok := known[key]; !ok {
+			err := greenhouse.Invalid("config_key_unknown", "%s: there is no key %q", path, key)
+			if near := nearest(key, known); near != "" {
+				return err.WithHint("did you mean %q?", near)
+			}
+			return err.WithHint("edged check-config lists the keys; zones, nodes and targets are records, see greenctl")
+		}
+	}
+	return v.MergeConfigMap(one.AllSettings())
+}
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// check refuses values that cannot work, naming the key and the range.
+func (c *config) check() error {
+	bad := func(key string, value any, rule string) error {
+		return greenhouse.Invalid("config_invalid", "%s is %v: it %s", key, value, rule)
+	}
+	switch {
+	case c.DataDir == "":
+		return bad("data_dir", `""`, "must name a directory")
+	case c.API.Socket == "" && c.API.Listen == "":
+		return bad("api.socket", `""`, "must name a path, or api.listen an address: else nobody could administer the daemon")
+	case len(c.API.Socket) > 104:
+		return bad("api.socket", c.API.Socket, fmt.Sprintf("has %d bytes, and a socket path can have 104", len(c.API.Socket)))
+	case c.MQTT.Listen == "" && c.MQTT.TLSListen == "":
+		return bad("mqtt.listen", `""`, "must name an address, or mqtt.tls_listen: else no node could join")
+	case c.MQTT.Listen == c.MQTT.TLSListen:
+		return bad("mqtt.tls_listen", c.MQTT.TLSListen, "is the address of mqtt.listen")
+	case c.MQTT.TLSListen != "" && (c.MQTT.Cert == "" || c.MQTT.Key == ""):
+		return bad("mqtt.tls_listen", c.MQTT.TLSListen, "needs mqtt.cert and mqtt.key")
+	case c.API.Listen != "" && (c.API.Cert == "" || c.API.Key == ""):
+		return bad("api.listen", c.API.Listen, "needs api.cert and api.key: the API leaves the machine over TLS only")
+	case c.MQTT.MaxClients < 1 || c.MQTT.MaxClients > 100_000:
+		return bad("mqtt.max_clients", c.MQTT.MaxClients, "must be from 1 to 100000")
+	case c.MQTT.MaxPerAddress < 1:
+		return bad("mqtt.max_per_address", c.MQTT.MaxPerAddress, "must be at least 1")
+	case c.Control.Period < time.Second || c.Control.Period > 15*time.Second:
+		return bad("control.period", c.Control.Period, "must be from 1s to 15s")
+	case !slices.Contains([]string{"auto", "always", "never"}, c.Clock.Trust):
+		return bad("clock.trust", c.Clock.Trust, "must be auto, always or never")
+	case !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level):
+		return bad("log.level", c.Log.Level, "must be debug, info, warn or error")
+	case !slices.Contains([]string{"text", "json"}, c.Log.Format):
+		return bad("log.format", c.Log.Format, "must be text or json")
+	}
+	_, err := c.linger()
+	return err
+}
+
+// linger returns how long a commit gathers; negative means: measure the disk.
+func (c *config) linger() (time.Duration, error) {
+	if c.Telemetry.Linger == "auto" {
+		return -1, nil
+	}
+	d, err := time.ParseDuration(c.Telemetry.Linger)
+	if err != nil || d < 0 || d > time.Second {
+		return 0, greenhouse.Invalid("config_invalid", "telemetry.linger is %q: it must be auto, or from 0s to 1s", c.Telemetry.Linger)
+	}
+	return d, nil
+}
+
+// nearest returns the known key most like key, "" if none is.
+func nearest(key string, known map[string]any) string {
+	best, cost := "", len(key)/2+1
+	for _, k := range slices.Sorted(maps.Keys(known)) {
+		if d := distance(key, k); d < cost {
+			best, cost = k, d
+		}
+	}
+	return best
+}
+
+// distance is the number of single-byte edits from a to b (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diag
+			if a[i] != b[j] {
+				cost++
+			}
+			diag = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"greenhouse"
+	"greenhouse/api"
+	"greenhouse/store"
+	"greenhouse/telemetry"
+)
+
+// dataDirFlag adds --data-dir with the default of "edged serve".
+func dataDirFlag(c *cobra.Command) *string {
+	return c.Flags().String("data-dir", api.DefaultPlaces(os.Getuid(), os.Getenv).State, "directory of the registry and the history")
+}
+
+func newCheckDB() *cobra.Command {
+	c := &cobra.Command{Use: "check-db", Short: "Check the files of a daemon that is not running", Args: cobra.NoArgs}
+	dir := dataDirFlag(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		path := filepath.Join(*dir, "registry.db")
+		if _, err := os.Stat(path); err != nil {
+			return greenhouse.NotFound("registry", path).WithHint("--data-dir names the directory of the daemon")
+		}
+		s, err := store.Open(store.Options{Path: path})
+		if err != nil {
+			return err
+		}
+		if r := s.Recovered(); r != nil {
+			cmd.PrintErrf("the registry was damaged; the newest good snapshot has taken its place\n")
+		}
+		err = errors.Join(s.Check(), s.Close())
+		if err != nil {
+			return err
+		}
+		e, err := telemetry.Open(telemetry.Options{Dir: filepath.Join(*dir, "telemetry"), Log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)), Maintain: -1})
+		if err != nil {
+			return err
+		}
+		st := e.Stats()
+		if err := e.Close(context.WithoutCancel(cmd.Context())); err != nil {
+			return err
+		}
+		if st.Damaged > 0 {
+			return fmt.Errorf("the history has %d damaged places; what is around them is served", st.Damaged)
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "registry: ok\nhistory: ok, %d points, %d day files\n", st.Points, st.DayFiles)
+		return err
+	}
+	return c
+}
+
+func newRestore() *cobra.Command {
+	c := &cobra.Command{Use: "restore FILE", Short: "Put a backup of the registry in place of the present one", Args: func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return greenhouse.Invalid("usage", "edged restore needs the file that greenctl backup wrote")
+		}
+		return nil
+	}}
+	dir := dataDirFlag(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		kept, err := store.Restore(filepath.Join(*dir, "registry.db"), args[0])
+		if err != nil {
+			return err
+		}
+		if kept != "" {
+			cmd.PrintErrf("the registry that was there is kept as %s\n", kept)
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), "restored; start edged again")
+		return err
+	}
+	return c
+}

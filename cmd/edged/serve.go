@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"greenhouse"
+	"greenhouse/edge"
+)
+
+func newServe() *cobra.Command {
+	c := &cobra.Command{Use: "serve", Short: "Run the daemon", Args: cobra.NoArgs}
+	bound := serveFlags(c.Flags())
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		conf, files, err := loadConfig(cmd.Flags(), bound)
+		if err != nil {
+			return err
+		}
+		log, level := newLogger(cmd.ErrOrStderr(), conf.Log.Level, conf.Log.Format)
+		opts, err := conf.options(log)
+		if err != nil {
+			return err
+		}
+		log.Info("configuration read", "files", files, "data_dir", conf.DataDir)
+		go onReload(cmd.Context(), log, func() {
+			fresh, _, err := loadConfig(cmd.Flags(), bound)
+			if err != nil {
+				log.Error("reload refused: the running configuration stays", "error", err)
+				return
+			}
+			setLevel(level, fresh.Log.Level)
+			restart := fresh
+			restart.Log = conf.Log
+			log.Info("reloaded", "restart_needed", restart != conf)
+		})
+		return edge.Run(cmd.Context(), opts)
+	}
+	return c
+}
+
+// onReload calls reload at every SIGHUP until ctx ends.
+func onReload(ctx context.Context, log *slog.Logger, reload func()) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			log.Info("reloading the configuration")
+			reload()
+		}
+	}
+}
+
+// options turns the configuration into what the daemon takes.
+func (c *config) options(log *slog.Logger) (edge.Options, error) {
+	linger, err := c.linger()
+	if err != nil {
+		return edge.Options{}, err
+	}
+	o := edge.Options{
+		Version: version, DataDir: c.DataDir, Log: log,
+		MQTTListen: c.MQTT.Listen, MQTTSListen: c.MQTT.TLSListen, MaxClients: c.MQTT.MaxClients, MaxPerAddress: c.MQTT.MaxPerAddress,
+		APISocket: c.API.Socket, APIGroup: c.API.Group, APIListen: c.API.Listen,
+		Period: c.Control.Period, Linger: linger, ClockTrust: edge.ClockTrust(c.Clock.Trust),
+	}
+	if o.MQTTTLS, err = serverTLS("mqtt", c.MQTT.TLSListen, c.MQTT.Cert, c.MQTT.Key); err != nil {
+		return o, err
+	}
+	o.APITLS, err = serverTLS("api", c.API.Listen, c.API.Cert, c.API.Key)
+	return o, err
+}
+
+// serverTLS loads the certificate of a listener, nil where there is no listener.
+func serverTLS(what, listen, cert, key string) (*tls.Config, error) {
+	if listen == "" {
+		return nil, nil
+	}
+	if st, err := os.Stat(key); err == nil && st.Mode().Perm()&0o044 != 0 {
+		return nil, greenhouse.Invalid("config_invalid", "%s.key %s can be read by others", what, key).WithHint("chmod 600 %s", key)
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, greenhouse.Invalid("config_invalid", "%s.cert and %s.key do not load: %v", what, what, err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
+}
+
+func newCheckConfig() *cobra.Command {
+	c := &cobra.Command{Use: "check-config", Short: "Check the configuration and show what is in force", Args: cobra.NoArgs}
+	bound := serveFlags(c.Flags())
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		conf, files, err := loadConfig(cmd.Flags(), bound)
+		if err != nil {
+			return err
+		}
+		if _, err := conf.options(slog.New(slog.DiscardHandler)); err != nil {
+			return err
+		}
+		for _, f := range files {
+			cmd.PrintErrln("# read " + f)
+		}
+		return yaml.NewEncoder(cmd.OutOrStdout()).Encode(conf.shown())
+	}
+	return c
+}
+
+// shown returns the configuration under its own keys.
+func (c *config) shown() map[string]any {
+	return map[string]any{
+		"data_dir":  c.DataDir,
+		"mqtt":      map[string]any{"listen": c.MQTT.Listen, "tls_listen": c.MQTT.TLSListen, "cert": c.MQTT.Cert, "key": c.MQTT.Key, "max_clients": c.MQTT.MaxClients, "max_per_address": c.MQTT.MaxPerAddress},
+		"api":       map[string]any{"socket": c.API.Socket, "group": c.API.Group, "listen": c.API.Listen, "cert": c.API.Cert, "key": c.API.Key},
+		"control":   map[string]any{"period": c.Control.Period.String()},
+		"telemetry": map[string]any{"linger": c.Telemetry.Linger},
+		"clock":     map[string]any{"trust": c.Clock.Trust},
+		"log":       map[string]any{"level": c.Log.Level, "format": c.Log.Format},
+	}
+}

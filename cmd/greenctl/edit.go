@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"greenhouse"
+	"greenhouse/api"
+	"greenhouse/client"
+)
+
+func newZoneEdit(a *app) *cobra.Command {
+	var w writeFlags
+	var name, crop, dayFrom, dayUntil string
+	var area float64
+	c := verb("edit ID", "Change a zone; without flags, in your editor", "  greenctl zone edit north --crop cucumber --area 120\n  greenctl zone edit north", args("ID"), nil)
+	c.RunE = a.with(func(ctx context.Context, cl *client.Client, args []string) error {
+		id, err := zoneArg(args[0])
+		if err != nil {
+			return err
+		}
+		before, err := cl.Zone(ctx, id)
+		if err != nil {
+			return err
+		}
+		p, f := api.ZonePatch{}, c.Flags()
+		if f.Changed("name") {
+			p.Name = &name
+		}
+		if f.Changed("crop") {
+			p.Crop = &crop
+		}
+		if f.Changed("area") {
+			p.AreaM2 = &area
+		}
+		if f.Changed("day-from") {
+			p.DayFrom = (*greenhouse.DayEdge)(&dayFrom)
+		}
+		if f.Changed("day-until") {
+			p.DayUntil = (*greenhouse.DayEdge)(&dayUntil)
+		}
+		var patch any = p
+		wr := w.write()
+		if reflect.ValueOf(p).IsZero() {
+			edited, err := a.editRecord(ctx, before.ZoneSpec)
+			if err != nil || edited == nil {
+				return err
+			}
+			if patch = edited; wr.IfVersion == 0 {
+				wr.IfVersion = before.Version
+			}
+		}
+		z, err := cl.EditZone(ctx, id, patch, wr)
+		if err != nil {
+			return a.explainStale(err, before)
+		}
+		return a.showZone(z)
+	})
+	c.Flags().StringVar(&name, "name", "", "what people call it")
+	c.Flags().StringVar(&crop, "crop", "", "what grows in it")
+	c.Flags().Float64Var(&area, "area", 0, "m²")
+	c.Flags().StringVar(&dayFrom, "day-from", "", "when day begins: 06:30, or sunrise-0:30")
+	c.Flags().StringVar(&dayUntil, "day-until", "", "when night begins: 20:00, or sunset+0:30")
+	w.add(c.Flags())
+	c.ValidArgsFunction = a.complete(zoneNames)
+	return c
+}
+
+// editNode opens what people may set of a node in their editor.
+func (a *app) editNode(ctx context.Context, c *client.Client, before api.Node, w *writeFlags) error {
+	spec := api.NodeSpec{Name: before.Name, Labels: before.Labels, IntervalS: before.IntervalS, LinkLossS: before.LinkLossS}
+	patch, err := a.editRecord(ctx, spec)
+	if err != nil || patch == nil {
+		return err
+	}
+	wr := w.write()
+	if wr.IfVersion == 0 {
+		wr.IfVersion = before.Version
+	}
+	n, err := c.EditNode(ctx, before.UID, patch, wr)
+	if err != nil {
+		return a.explainStale(err, before)
+	}
+	return a.showNode(n)
+}
+
+// editRecord lets the person edit v as YAML in $VISUAL or $EDITOR and returns
+// what changed as a merge patch, nil for nothing.
+func (a *app) editRecord(ctx context.Context, v any) (map[string]any, error) {
+	if !isTerminal(a.in) {
+		return nil, greenhouse.Invalid("usage", "there is no terminal for an editor").WithHint("say what to change with flags; --help lists them")
+	}
+	var text bytes.Buffer
+	if err := writeYAML(&text, v); err != nil {
+		return nil, err
+	}
+	f, err := os.CreateTemp("", "greenctl-*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(f.Name())
+	if _, err := f.Write(text.Bytes()); err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, "sh", "-c", editor()+` "$1"`, "sh", f.Name())
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return nil, &greenhouse.Error{Code: "editor_failed", What: fmt.Sprintf("the editor %q ended with: %v; nothing was changed", editor(), err), Hint: "set EDITOR"}
+	}
+	edited, err := os.ReadFile(f.Name())
+	if err != nil {
+		return nil, err
+	}
+	patch, err := mergePatch(text.Bytes(), edited)
+	if err == nil && len(patch) == 0 {
+		a.note("nothing was changed")
+		return nil, nil
+	}
+	return patch, err
+}
+
+func editor() string {
+	for _, k := range []string{"VISUAL", "EDITOR"} {
+		if e := os.Getenv(k); e != "" {
+			return e
+		}
+	}
+	return "vi"
+}
+
+// mergePatch returns the JSON merge patch (RFC 7396) from one YAML text to another.
+func mergePatch(before, after []byte) (map[string]any, error) {
+	var b, c map[string]any
+	if err := yaml.Unmarshal(before, &b); err != nil {
+		return nil, err
+	}
+	if err := yaml.Unmarshal(after, &c); err != nil {
+		return nil, greenhouse.Invalid("yaml_invalid", "what you wrote is not YAML: %v", err)
+	}
+	return mapPatch(b, c), nil
+}
+
+func mapPatch(b, c map[string]any) map[string]any {
+	p := map[string]any{}
+	for k, v := range c {
+		was, had := b[k]
+		wm, ok1 := was.(map[string]any)
+		vm, ok2 := v.(map[string]any)
+		switch {
+		case ok1 && ok2:
+			if sub := mapPatch(wm, vm); len(sub) > 0 {
+				p[k] = sub
+			}
+		case !had || !reflect.DeepEqual(was, v):
+			p[k] = v
+		}
+	}
+	for k := range b {
+		if _, kept := c[k]; !kept {
+			p[k] = nil
+		}
+	}
+	return p
+}
+
+// explainStale prints, for an edit that lost a race, what changed meanwhile.
+func (a *app) explainStale(err error, read any) error {
+	var s *greenhouse.StaleError
+	if !errors.As(err, &s) || s.Current == nil {
+		return err
+	}
+	was, e1 := flatten(read)
+	is, e2 := flatten(s.Current)
+	if e1 != nil || e2 != nil {
+		return err
+	}
+	for _, k := range slices.Sorted(maps.Keys(is)) {
+		if old, ok := was[k]; ok && old != is[k] && !volatile(k) {
+			a.note("  %s: was %s, is %s", k, old, is[k])
+		}
+	}
+	return err
+}
+
+// volatile reports whether a field changes by itself.
+func volatile(k string) bool {
+	for _, p := range []string{"version", "updated_at", "last_seen", "climate", "actuators", "channels", "online", "rssi", "uptime", "decided"} {
+		if strings.HasPrefix(k, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// flatten returns the leaves of v's JSON form by path.
+func flatten(v any) (map[string]string, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var x any
+	if err := json.Unmarshal(raw, &x); err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	var walk func(path string, x any)
+	walk = func(path string, x any) {
+		if m, ok := x.(map[string]any); ok {
+			for k, v := range m {
+				walk(strings.TrimPrefix(path+"."+k, "."), v)
+			}
+			return
+		}
+		b, _ := json.Marshal(x) // came from JSON
+		out[path] = string(b)
+	}
+	walk("", x)
+	return out, nil
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/itchyny/gojq"
+	"go.yaml.in/yaml/v3"
+
+	"greenhouse"
+)
+
+// table is what people read: rows of cells under column names. The last wide
+// columns are shown with -o wide only.
+type table struct {
+	columns []string
+	wide    int
+	rows    [][]string
+	empty   string // said on standard error where there are no rows
+}
+
+// view is one answer in its human forms.
+type view struct {
+	table func() table
+	names func() []string
+}
+
+// show writes v as JSON or YAML, or its view as a table or as names, as asked.
+func (a *app) show(v any, human view) error {
+	switch a.output {
+	case "json":
+		return a.showJSON(v)
+	case "yaml":
+		return a.showYAML(v)
+	case "name":
+		for _, n := range human.names() {
+			if _, err := fmt.Fprintln(a.out, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return a.showTable(human.table())
+}
+
+func (a *app) showTable(t table) error {
+	if len(t.rows) == 0 && t.empty != "" {
+		fmt.Fprintln(a.err, t.empty)
+		return nil
+	}
+	n := len(t.columns)
+	if a.output != "wide" {
+		n -= t.wide
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	line := func(cells []string) {
+		fmt.Fprintln(w, strings.TrimRight(strings.Join(cells[:n], "\t"), "\t "))
+	}
+	if !a.noHeaders && n > 0 {
+		line(t.columns)
+	}
+	for _, r := range t.rows {
+		for i := range r {
+			r[i] = clean(r[i])
+		}
+		line(r)
+	}
+	return w.Flush()
+}
+
+// clean keeps what a device or a person named a thing from moving the cursor
+// or breaking the table.
+func clean(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x202e || r == 0x2066 || r == 0x2067 {
+			return '·'
+		}
+		return r
+	}, s)
+}
+
+func (a *app) showJSON(v any) error {
+	if a.jq != "" {
+		return a.filter(v, func(x any) error {
+			if s, ok := x.(string); ok {
+				_, err := fmt.Fprintln(a.out, s)
+				return err
+			}
+			return encodeJSON(a.out, x)
+		})
+	}
+	return encodeJSON(a.out, v)
+}
+
+func encodeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// showLine writes v as one line of JSON, for streams.
+func (a *app) showLine(v any) error {
+	e := json.NewEncoder(a.out)
+	e.SetEscapeHTML(false)
+	if a.jq == "" {
+		return e.Encode(v)
+	}
+	return a.filter(v, e.Encode)
+}
+
+func (a *app) showYAML(v any) error {
+	if a.jq != "" {
+		return a.filter(v, func(x any) error { return writeYAML(a.out, x) })
+	}
+	return writeYAML(a.out, v)
+}
+
+// writeYAML writes v by way of its JSON form, so that both have the same
+// fields in the same order.
+func writeYAML(w io.Writer, v any) error {
+	var buf bytes.Buffer
+	if err := encodeJSON(&buf, v); err != nil {
+		return err
+	}
+	var node yaml.Node
+	if err := yaml.Unmarshal(buf.Bytes(), &node); err != nil {
+		return err
+	}
+	plain(&node)
+	e := yaml.NewEncoder(w)
+	e.SetIndent(2)
+	return errors.Join(e.Encode(&node), e.Close())
+}
+
+// plain takes JSON's quoting and braces off a YAML tree.
+func plain(n *yaml.Node) {
+	n.Style = 0
+	for _, c := range n.Content {
+		plain(c)
+	}
+}
+
+// filter runs the --jq expression over v.
+func (a *app) filter(v any, emit func(any) error) error {
+	query, err := gojq.Parse(a.jq)
+	if err != nil {
+		return greenhouse.Invalid("usage", "--jq %q is not understood: %v", a.jq, err).WithHint("example: --jq '.items[].uid'")
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var plain any
+	if err := json.Unmarshal(raw, &plain); err != nil {
+		return err
+	}
+	for it := query.Run(plain); ; {
+		x, ok := it.Next()
+		if !ok {
+			return nil
+		}
+		if err, bad := x.(error); bad {
+			return greenhouse.Invalid("usage", "--jq %q: %v", a.jq, err)
+		}
+		if err := emit(x); err != nil {
+			return err
+		}
+	}
+}
+
+// note says something to the person, never to the script.
+func (a *app) note(format string, args ...any) {
+	fmt.Fprintf(a.err, format+"\n", args...)
+}
+
+// printError says what went wrong, and what to do, in three lines at most.
+func printError(w io.Writer, err error) {
+	fmt.Fprintln(w, "error: "+strings.ReplaceAll(err.Error(), "\n", " "))
+	hint := ""
+	if e := (*greenhouse.Error)(nil); errors.As(err, &e) {
+		hint = e.Hint
+	}
+	if s := (*greenhouse.StaleError)(nil); errors.As(err, &s) {
+		hint = fmt.Sprintf("greenctl %s get %s and try again", s.Noun, s.ID)
+	}
+	if hint != "" {
+		fmt.Fprintln(w, "hint: "+hint)
+	}
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"greenhouse"
+	"greenhouse/api"
+	"greenhouse/client"
+)
+
+func newPoint(a *app) *cobra.Command {
+	c := noun("point", "What is measured or driven at a place: values and history",
+		newPointList(a), newPointGet(a), newPointHistory(a), newPointTail(a), newPointChart(a), newPointExport(a))
+	c.Aliases = []string{"points"}
+	return c
+}
+
+func newPointList(a *app) *cobra.Command {
+	var f client.PointFilter
+	var zone, node, kind string
+	var watch bool
+	c := verb("list", "List points with their latest values", "", args(), a.with(func(ctx context.Context, c *client.Client, _ []string) error {
+		f.Zone, f.Node, f.Kind = greenhouse.ZoneID(zone), greenhouse.UID(node), greenhouse.Kind(kind)
+		return a.repeat(ctx, watch, func() error {
+			items, err := all(client.All(func(cursor string) (api.List[api.Point], error) {
+				f.Cursor = cursor
+				return c.Points(ctx, f)
+			}))
+			if err != nil {
+				return err
+			}
+			return a.show(api.List[api.Point]{Items: items}, a.pointsView(items))
+		})
+	}))
+	c.Flags().StringVar(&zone, "zone", "", "only points of this zone")
+	c.Flags().StringVar(&node, "node", "", "only points of this node")
+	c.Flags().StringVar(&kind, "kind", "", "sensor or actuator")
+	c.Flags().BoolVarP(&watch, "watch", "w", false, "show it again every two seconds")
+	return c
+}
+
+func (a *app) pointsView(items []api.Point) view {
+	return view{names: func() []string { return names(items, func(p api.Point) string { return string(p.ID) }) }, table: func() table {
+		t := table{columns: []string{"POINT", "VALUE", "QUALITY", "MEASURED", "NODE", "CHANNEL", "KIND", "VERSION"}, wide: 3, empty: "there are no points; they appear when a node sends its first values"}
+		for _, p := range items {
+			value, quality := number(p.Value, p.Unit), p.Quality.String()
+			if p.Kind == greenhouse.Actuator {
+				value = level(p.Value)
+			}
+			if p.TS == 0 {
+				quality = "-"
+			}
+			t.rows = append(t.rows, []string{string(p.ID), value, quality, ago(p.TS, a.now()), string(p.Node), string(p.Channel), string(p.Kind), itoa(p.Version)})
+		}
+		return t
+	}}
+}
+
+func newPointGet(a *app) *cobra.Command {
+	c := verb("get POINT", "Show one point", "", args("POINT"), a.with(func(ctx context.Context, c *client.Client, args []string) error {
+		id, err := pointArg(args[0])
+		if err != nil {
+			return err
+		}
+		p, err := c.Point(ctx, id)
+		if err != nil {
+			return err
+		}
+		return a.show(p, a.pointsView([]api.Point{p}))
+	}))
+	c.ValidArgsFunction = a.complete(pointNames)
+	return c
+}
+
+// spanFlags are the flags of a stretch of time.
+func spanFlags(f *pflag.FlagSet, s *client.Span) {
+	f.StringVar(&s.From, "from", "", "first instant: RFC 3339, 2h (ago), today, yesterday (default 24h)")
+	f.StringVar(&s.To, "to", "", "instant after the last (default now)")
+}
+
+func newPointHistory(a *app) *cobra.Command {
+	var q client.HistoryQuery
+	c := verb("history POINT", "Show the readings of a point, and what was lost between them", "  greenctl point history north/air_temp --from today --step 1h", args("POINT"), a.with(func(ctx context.Context, c *client.Client, args []string) error {
+		id, err := pointArg(args[0])
+		if err != nil {
+			return err
+		}
+		h, err := c.History(ctx, id, q)
+		if err != nil {
+			return err
+		}
+		if h.Next != "" && a.output != "json" && a.output != "yaml" {
+			a.note("there is more: add --cursor %s", h.Next)
+		}
+		return a.show(h, view{names: func() []string { return []string{string(h.Point)} }, table: func() table { return historyTable(h) }})
+	}))
+	spanFlags(c.Flags(), &q.Span)
+	c.Flags().StringVar(&q.Step, "step", "auto", "raw, 1m, 1h, 1d or auto")
+	c.Flags().IntVar(&q.Limit, "limit", 0, "most samples, up to 100000")
+	c.Flags().StringVar(&q.Cursor, "cursor", "", "go on after an earlier answer")
+	c.ValidArgsFunction = a.complete(pointNames)
+	return c
+}
+
+func historyTable(h api.History) table {
+	t := table{columns: []string{"TIME", "VALUE", "QUALITY"}, empty: "nothing was recorded in that time"}
+	if h.Step != "raw" {
+		t.columns = append(t.columns, "MIN", "MAX", "COUNT")
+	}
+	gap := 0
+	for _, s := range h.Samples {
+		for gap < len(h.Gaps) && h.Gaps[gap].From <= s.TS {
+			t.rows = append(t.rows, gapRow(h.Gaps[gap], len(t.columns)))
+			gap++
+		}
+		row := []string{clock(s.TS), number(s.Value, h.Unit), s.Quality.String()}
+		if h.Step != "raw" {
+			row = append(row, number(s.Min, h.Unit), number(s.Max, h.Unit), strconv.Itoa(s.Count))
+		}
+		t.rows = append(t.rows, row)
+	}
+	for ; gap < len(h.Gaps); gap++ {
+		t.rows = append(t.rows, gapRow(h.Gaps[gap], len(t.columns)))
+	}
+	return t
+}
+
+func gapRow(g api.Gap, columns int) []string {
+	row := make([]string, columns)
+	row[0] = clock(g.From)
+	row[1] = fmt.Sprintf("lost until %s", clock(g.To))
+	row[2] = fmt.Sprintf("%s, %d", g.Cause, g.Count)
+	return row
+}
+
+func newPointTail(a *app) *cobra.Command {
+	c := verb("tail POINT", "Print the values of a point as they come", "", args("POINT"), a.with(func(ctx context.Context, c *client.Client, args []string) error {
+		id, err := pointArg(args[0])
+		if err != nil {
+			return err
+		}
+		if _, err := c.Point(ctx, id); err != nil {
+			return err
+		}
+		var last greenhouse.Millis
+		for m, err := range c.WatchLive(ctx, client.LiveQuery{Zone: id.Zone()}) {
+			if err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				a.note("%v; trying again", err)
+				continue
+			}
+			for _, p := range m.Points {
+				if p.ID != id || p.TS == last {
+					continue
+				}
+				last = p.TS
+				if err := a.printLive(p); err != nil {
+					return err
+				}
+			}
+		}
+		return ctx.Err()
+	}))
+	c.ValidArgsFunction = a.complete(pointNames)
+	return c
+}
+
+func (a *app) printLive(p api.LivePoint) error {
+	if a.output == "json" {
+		return a.showLine(p)
+	}
+	_, err := fmt.Fprintf(a.out, "%s  %s  %s  %s\n", p.TS.Time().Local().Format("15:04:05.000"), p.ID, number(p.Value, ""), p.Quality)
+	return err
+}
+
+func newPointExport(a *app) *cobra.Command {
+	var span client.Span
+	var format, file string
+	c := verb("export POINT...", "Export readings as CSV or JSON lines", "  greenctl point export north/air_temp north/air_rh --from 7d --format csv --out north.csv", args("POINT", "[POINT...]"), a.with(func(ctx context.Context, c *client.Client, args []string) (err error) {
+		var ids []greenhouse.PointID
+		for _, s := range args {
+			id, err := pointArg(s)
+			if err != nil {
+				return err
+			}
+			ids = append(ids, id)
+		}
+		if format != api.FormatCSV && format != api.FormatJSONL {
+			return greenhouse.Invalid("usage", "export format %q is unknown", format).WithHint("it is csv or jsonl")
+		}
+		body, err := c.Export(ctx, ids, span, format)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		if file == "" || file == "-" {
+			_, err = io.Copy(a.out, body)
+			return err
+		}
+		return a.download(file, body)
+	}))
+	spanFlags(c.Flags(), &span)
+	c.Flags().StringVar(&format, "format", "csv", "csv or jsonl")
+	c.Flags().StringVar(&file, "out", "", "write to this file instead of standard output")
+	c.ValidArgsFunction = a.complete(pointNames)
+	return c
+}
+
+// download writes body to a file that appears whole or not at all, with
+// progress on a terminal.
+func (a *app) download(path string, body io.Reader) (err error) {
+	tmp, err := os.CreateTemp(dirOf(path), ".greenctl-*")
+	if err != nil {
+		return greenhouse.Invalid("file_invalid", "%s cannot be written: %v", path, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(tmp.Name()))
+		}
+	}()
+	n, err := io.Copy(tmp, &progress{Reader: body, app: a, every: 500 * time.Millisecond})
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	a.note("%s: %d bytes", path, n)
+	return nil
+}
+
+// progress tells on a terminal how much was read.
+type progress struct {
+	io.Reader
+	app   *app
+	every time.Duration
+	last  time.Time
+	n     int64
+}
+
+func (p *progress) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	p.n += int64(n)
+	if now := p.app.now(); isTerminal(p.app.err) && now.Sub(p.last) > p.every {
+		p.last = now
+		fmt.Fprintf(p.app.err, "\r%d KiB", p.n>>10)
+		if err != nil {
+			fmt.Fprint(p.app.err, "\r")
+		}
+	}
+	return n, err
+}

@@ -1,0 +1,101 @@
+package edge
+
+import (
+	"crypto/tls"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"greenhouse"
+	"greenhouse/api"
+	"greenhouse/server"
+)
+
+func (d *Daemon) openServer() error {
+	deps := server.Deps{Store: d.store, Journal: d.journal, Telemetry: d.telemetry, Actuation: drives{d}, Stopper: drives{d}, Automation: decisions{d},
+		Presence: presence{d}, Broker: sessions{d}, Health: health{d}, Sim: d.opts.Sim}
+	s, err := server.New(deps, server.Options{Version: api.Version{Version: d.opts.Version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, API: "v1"},
+		DataDir: d.opts.DataDir, TLS: d.opts.APITLS, Now: d.opts.Now, Log: d.log})
+	if err != nil {
+		return err
+	}
+	d.server = s
+	d.teardown.push("api", s.Close)
+	return nil
+}
+
+// listenAPI opens the socket and, if configured, the TLS address of the API.
+func (d *Daemon) listenAPI() error {
+	if d.opts.APISocket != "" {
+		l, err := d.listenSocket()
+		if err != nil {
+			return err
+		}
+		go d.serveAPI("api", func() error { return d.server.ServeLocal(l) })
+	}
+	if d.opts.APIListen == "" {
+		return nil
+	}
+	l, err := listen("api.listen", "tcp", d.opts.APIListen)
+	if err != nil {
+		return err
+	}
+	go d.serveAPI("api over TLS", func() error { return d.server.ServeRemote(tls.NewListener(l, d.opts.APITLS)) })
+	return nil
+}
+
+func (d *Daemon) serveAPI(name string, serve func() error) {
+	if err := serve(); err != nil {
+		d.log.Error("the API ended", "listener", name, "error", err)
+		d.failed <- err
+	}
+}
+
+// listenSocket opens the unix socket for the owner and the group. The registry's
+// lock is held, so a socket that is there already is a dead one, unless another
+// daemon with another data directory answers on it.
+func (d *Daemon) listenSocket() (net.Listener, error) {
+	path := d.opts.APISocket
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, greenhouse.Unavailable("socket_failed", "the directory of the socket %s cannot be made: %v", path, err).WithHint("choose another with --api-socket")
+	}
+	switch st, err := os.Lstat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, greenhouse.Unavailable("socket_failed", "the socket %s cannot be looked at: %v", path, err)
+	case st.Mode()&fs.ModeSocket == 0:
+		return nil, greenhouse.Unavailable("socket_failed", "%s is there and is no socket", path).WithHint("choose another with --api-socket, or move it away")
+	default:
+		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+			c.Close()
+			return nil, greenhouse.Unavailable("socket_in_use", "another daemon answers on %s", path).WithHint("stop it, or choose another with --api-socket")
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, greenhouse.Unavailable("socket_failed", "the dead socket %s cannot be removed: %v", path, err)
+		}
+	}
+	mask := syscall.Umask(0o117) // the socket is never open to others, not even while it is being made
+	l, err := listen("api.socket", "unix", path)
+	syscall.Umask(mask)
+	if err != nil {
+		return nil, err
+	}
+	if g, err := user.LookupGroup(d.opts.APIGroup); err == nil {
+		if gid, err := strconv.Atoi(g.Gid); err == nil {
+			if err := os.Chown(path, -1, gid); err != nil {
+				d.log.Warn("the socket stays with its owner's group", "group", d.opts.APIGroup, "error", err)
+			}
+		}
+	}
+	return l, nil
+}
+
+// isInUse reports whether somebody else has the address.
+func isInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }

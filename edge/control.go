@@ -1,0 +1,198 @@
+package edge
+
+import (
+	"cmp"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"greenhouse"
+	"greenhouse/actuation"
+	"greenhouse/api"
+	"greenhouse/automation"
+	"greenhouse/store"
+)
+
+// openLoop builds the control loop over the registry's copy and the latest
+// values.
+func (d *Daemon) openLoop() error {
+	c := &control{d: d}
+	d.control = c
+	c.refresh()
+	d.loop = automation.New(automation.Options{Source: c, Sink: c, Period: d.opts.Period, Now: d.opts.Now, Log: d.log, OnCycle: d.cycled})
+	return nil
+}
+
+// control brings the loop what a zone's decision may look at, and its decisions
+// to actuation.
+type control struct {
+	d        *Daemon
+	location atomic.Pointer[place]
+	zones    atomic.Pointer[[]greenhouse.ZoneID]
+}
+
+// place is the site with its time zone loaded.
+type place struct {
+	site greenhouse.Site
+	loc  *time.Location
+}
+
+// refresh takes over what changed in the registry: zones, site, plant.
+func (c *control) refresh() {
+	reg := c.d.store.Registry()
+	loc, err := time.LoadLocation(reg.Site.TimeZone)
+	if err != nil || reg.Site.TimeZone == "" {
+		loc = time.Local
+	}
+	c.location.Store(&place{reg.Site, loc})
+	ids := make([]greenhouse.ZoneID, 0, len(reg.Zones))
+	for id := range reg.Zones {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	c.zones.Store(&ids)
+	c.d.actuators.Sync(plantOf(reg))
+}
+
+// Zones implements automation.Source.
+func (c *control) Zones(dst []greenhouse.ZoneID) []greenhouse.ZoneID {
+	return append(dst, *c.zones.Load()...)
+}
+
+// Fill implements automation.Source.
+func (c *control) Fill(id greenhouse.ZoneID, now time.Time, in *automation.Input) bool {
+	reg := c.d.store.Registry()
+	z, ok := reg.Zones[id]
+	if !ok {
+		return false
+	}
+	p := c.location.Load()
+	in.Zone, in.Site, in.Location, in.Now, in.Trusted = z, &p.site, p.loc, now, c.d.clock.Trusted()
+	in.Sensors, in.Devices = c.gather(reg, reg.ZonePoints(id), in.Sensors[:0], in.Devices[:0])
+	in.Outside = in.Sensors
+	if w := z.Control.WeatherZone; w != "" && w != id {
+		if out := reg.ZonePoints(w); len(out) > 0 {
+			in.Outside, _ = c.gather(reg, out, nil, nil)
+		}
+	}
+	return true
+}
+
+// gather appends the points with their latest values.
+func (c *control) gather(reg *store.Registry, points []*greenhouse.Point, sensors []automation.Sensor, devices []automation.Device) ([]automation.Sensor, []automation.Device) {
+	for _, p := range points {
+		if p.Kind == greenhouse.Actuator {
+			l, known := c.d.actuators.Level(p.ID)
+			devices = append(devices, automation.Device{Point: p, Applied: l.Applied(), Known: known && l.Known, Online: l.Online})
+			continue
+		}
+		s := automation.Sensor{Point: p}
+		s.Latest, s.Heard = c.d.telemetry.Latest(p.ID)
+		if n, ok := reg.Nodes[p.Node]; ok {
+			s.Interval = time.Duration(cmp.Or(n.IntervalS, 10)) * time.Second
+		}
+		sensors = append(sensors, s)
+	}
+	return sensors, devices
+}
+
+// Apply implements automation.Sink.
+func (c *control) Apply(dec *automation.Decision) {
+	wants := make([]actuation.Want, len(dec.Wants))
+	for i := range dec.Wants {
+		w := &dec.Wants[i]
+		wants[i] = actuation.Want{Point: w.Point, Claims: w.Claims, Inputs: slices.Clone(w.Inputs), Terms: cloneTerms(w.Terms), Timers: cloneTerms(w.Timers)}
+	}
+	c.d.actuators.Apply(dec.Zone, dec.At, wants)
+	c.d.clerk.observe(c.d.raised.changed(dec.Conditions)...)
+}
+
+// cloneTerms copies the terms of a decision, nil for none.
+func cloneTerms(m map[string]float64) map[string]float64 {
+	if len(m) == 0 {
+		return nil
+	}
+	out := make(map[string]float64, len(m))
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
+
+// cycled hears how a cycle went.
+func (d *Daemon) cycled(r automation.Report) {
+	if r.Took > d.opts.Period*4/5 {
+		d.log.Warn("a cycle took most of its period", "took", r.Took, "zones", r.Total)
+	}
+	d.clerk.observe(d.raised.changed(r.Conditions())...)
+	if r.Total == 0 || r.OK > 0 {
+		d.progress.Store(d.opts.Now().UnixNano())
+	}
+}
+
+// committed hears which latest values moved, on the committer's goroutine. A
+// value that may mean danger has its zone decided at once.
+func (d *Daemon) committed(moved []greenhouse.Latest) {
+	if d.loop == nil {
+		return
+	}
+	for _, l := range moved {
+		z := l.Point.Zone()
+		if z == "" {
+			continue
+		}
+		if d.dangerous(z, l) {
+			d.loop.Wake(z)
+		}
+	}
+}
+
+// dangerous reports whether a reading is near a protection limit of its zone, or
+// is no reading at all.
+func (d *Daemon) dangerous(z greenhouse.ZoneID, l greenhouse.Latest) bool {
+	zone, ok := d.store.Registry().Zones[z]
+	if !ok {
+		return false
+	}
+	frost, heat := cmp.Or(zone.Control.FrostLimit, 4), cmp.Or(zone.Control.HeatLimit, 35)
+	switch l.Point.Name() {
+	case "air_temp":
+		return l.Quality != greenhouse.Good || l.Value <= frost+1 || l.Value >= heat-1
+	case "co2":
+		return l.Value >= cmp.Or(zone.Control.CO2Max, 1600)
+	case "wind_speed":
+		return l.Value > 12
+	case "rain", "level_low", "level_high":
+		return l.Value >= 0.5
+	}
+	return false
+}
+
+// wake has the zone of a node's channel decided at once.
+func (d *Daemon) wake(uid greenhouse.UID, ch greenhouse.ChannelName) {
+	if p, ok := d.store.Registry().Route(uid, ch); ok && p.Zone() != "" && d.loop != nil {
+		d.loop.Wake(p.Zone())
+	}
+}
+
+// decisions is what the API asks of the control loop.
+type decisions struct{ d *Daemon }
+
+// Control implements server.Automation.
+func (a decisions) Control() api.ControlStatus {
+	r := a.d.loop.Last()
+	return api.ControlStatus{PeriodS: a.d.opts.Period.Seconds(), LastCycle: greenhouse.MillisOf(r.At), TookMS: float64(r.Took) / float64(time.Millisecond),
+		Total: r.Total, OK: r.OK, Failed: r.Failed, Epoch: a.d.epoch}
+}
+
+// Decided implements server.Automation.
+func (a decisions) Decided(z greenhouse.ZoneID) (greenhouse.Millis, string) {
+	at, failing := a.d.loop.Decided(z)
+	return greenhouse.MillisOf(at), failing
+}
+
+// Wake implements server.Automation.
+func (a decisions) Wake(z greenhouse.ZoneID) {
+	a.d.control.refresh()
+	a.d.loop.Wake(z)
+}

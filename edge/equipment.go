@@ -1,0 +1,156 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"greenhouse"
+	"greenhouse/actuation"
+	"greenhouse/api"
+	"greenhouse/server"
+	"greenhouse/store"
+	"greenhouse/wire"
+)
+
+// bucketWear is where the equipment counters are kept in the registry.
+const bucketWear = "equipment"
+
+// openActuation builds the controller of all equipment over the registry's
+// commands. Everything is off until a fresh decision.
+func (d *Daemon) openActuation() error {
+	reg := d.store.Registry()
+	o := actuation.Options{
+		Store: commands{d}, Publisher: commands{d}, Epoch: d.epoch, ClockTrusted: d.clock.Trusted(), StoppedAll: reg.StopAll,
+		Now: d.opts.Now, Log: d.log, OnVerdict: d.levelChanged,
+	}
+	for z := range reg.Stopped {
+		o.Stopped = append(o.Stopped, z)
+	}
+	err := d.store.View(func(tx *store.Tx) (err error) {
+		if o.Open, err = tx.OpenCommands(); err != nil {
+			return err
+		}
+		if raw := tx.Get(bucketWear, []byte("state")); raw != nil {
+			o.State = new(actuation.State)
+			return json.Unmarshal(raw, o.State)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if d.actuators, err = actuation.New(o); err != nil {
+		return err
+	}
+	d.actuators.Sync(plantOf(reg))
+	return nil
+}
+
+// commands gives actuation the registry's transactions and the broker.
+type commands struct{ d *Daemon }
+
+// SaveCommands implements actuation.Store.
+func (c commands) SaveCommands(cmds []greenhouse.Command, events []greenhouse.Event) error {
+	return c.d.store.Update(func(tx *store.Tx) error {
+		for _, cmd := range cmds {
+			if err := tx.PutCommand(cmd); err != nil {
+				return err
+			}
+		}
+		for _, e := range events {
+			if _, err := c.d.journal.Append(tx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Publish implements actuation.Publisher.
+func (c commands) Publish(cmd greenhouse.Command) error {
+	payload, err := wire.CommandOf(cmd).Marshal()
+	if err != nil {
+		return err
+	}
+	id := cmd.ID
+	return c.d.broker.PublishCommand(string(cmd.Node), wire.NodeTopic(wire.KindCmd, cmd.Node).String(), payload, func() { c.d.actuators.Sent(id) })
+}
+
+// plantOf returns everything that can be driven, as the registry has it.
+func plantOf(reg *store.Registry) actuation.Plant {
+	p := actuation.Plant{Overrides: reg.Overrides, Stopped: reg.Stopped, StoppedAll: reg.StopAll}
+	for _, pt := range reg.Points {
+		if pt.Kind != greenhouse.Actuator || pt.Node == "" {
+			continue
+		}
+		n, ok := reg.Nodes[pt.Node]
+		if !ok {
+			continue
+		}
+		a := actuation.Actuator{Point: pt.ID, Zone: pt.Zone, Node: pt.Node, Channel: pt.Channel, Class: pt.Class, Safe: pt.Safe, LinkLoss: time.Duration(n.LinkLossS) * time.Second}
+		if ch, ok := n.Channel(pt.Channel); ok {
+			a.MaxOn, a.MinOff = time.Duration(ch.MaxOnS)*time.Second, time.Duration(ch.MinOffS)*time.Second
+		}
+		p.Actuators = append(p.Actuators, a)
+	}
+	return p
+}
+
+// saveWear keeps the equipment counters, so that budgets survive a restart.
+func (d *Daemon) saveWear() error {
+	raw, err := json.Marshal(d.actuators.State())
+	if err != nil {
+		return err
+	}
+	return d.store.Update(func(tx *store.Tx) error { return tx.Put(bucketWear, []byte("state"), raw) })
+}
+
+// levelChanged journals that an actuator took another level, with the whole
+// verdict: `zone why --at` reads it back.
+func (d *Daemon) levelChanged(v greenhouse.Verdict) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		d.log.Error("verdict not journalled", "point", v.Point, "error", err)
+		return
+	}
+	d.clerk.event(greenhouse.Event{TS: v.At, Code: "level_changed", Source: greenhouse.PointSource(v.Point), Actor: v.Winner.Owner, Detail: raw})
+}
+
+// drives is what the API may do with equipment.
+type drives struct{ d *Daemon }
+
+// Verdict implements server.Actuation.
+func (a drives) Verdict(p greenhouse.PointID) (greenhouse.Verdict, bool) {
+	return a.d.actuators.Verdict(p)
+}
+
+// Level implements server.Actuation.
+func (a drives) Level(p greenhouse.PointID) server.Level {
+	l, ok := a.d.actuators.Level(p)
+	if !ok {
+		return server.Level{}
+	}
+	out := server.Level{LeaseUntil: l.LeaseUntil, Command: l.State}
+	if l.Decided {
+		out.Desired = api.Num(l.Desired)
+	}
+	if l.Known {
+		out.Reported = api.Num(l.Reported)
+	}
+	return out
+}
+
+// Stop implements server.Stopper.
+func (a drives) Stop(z greenhouse.ZoneID) { a.d.actuators.Stop(z) }
+
+// Resume implements server.Stopper.
+func (a drives) Resume(z greenhouse.ZoneID) { a.d.actuators.Resume(z) }
+
+// Halt implements server.Stopper.
+func (a drives) Halt(z greenhouse.ZoneID) { a.d.actuators.Halt(z) }
+
+// Command implements server.Actuation.
+func (a drives) Command(ctx context.Context, c greenhouse.Command) (greenhouse.Command, error) {
+	return a.d.actuators.Command(ctx, c)
+}

@@ -1,0 +1,218 @@
+package edge
+
+import (
+	"log/slog"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"greenhouse"
+	"greenhouse/broker"
+	"greenhouse/store"
+	"greenhouse/telemetry"
+	"greenhouse/wire"
+)
+
+// inbound takes every publish that passed the broker's access check and brings
+// it to the room that keeps it. Its methods run on the goroutines of clients.
+type inbound struct {
+	d        *Daemon
+	log      *slog.Logger
+	decoders sync.Pool // of *scratch
+	bad      complaints
+	counts   inboundCounts
+}
+
+// inboundCounts count since start.
+type inboundCounts struct {
+	malformed atomic.Uint64 // messages that could not be understood
+	refused   atomic.Uint64 // samples refused in messages that were kept
+	unrouted  atomic.Uint64 // samples of channels nobody declared
+}
+
+// scratch is what decoding one telemetry message needs.
+type scratch struct {
+	decoder wire.Decoder
+	message wire.Telemetry
+}
+
+func newInbound(d *Daemon) *inbound {
+	return &inbound{d: d, log: d.log, decoders: sync.Pool{New: func() any { return new(scratch) }}, bad: complaints{last: map[greenhouse.UID]time.Time{}}}
+}
+
+// Receive implements broker.Handler.
+func (in *inbound) Receive(m *broker.Delivery) {
+	t, err := wire.ParseTopic(m.Topic)
+	if err != nil || !t.Kind.Up() {
+		m.Ack() // a bridge's own topic: passed on, not kept
+		return
+	}
+	switch t.Kind {
+	case wire.KindTelemetry:
+		in.telemetry(t.UID, m)
+	case wire.KindTelemetryChannel:
+		in.bare(t.UID, t.Channel, m)
+	case wire.KindStatus:
+		in.status(t.UID, m)
+	case wire.KindHello:
+		in.hello(t.HardwareID, m)
+	case wire.KindEvent:
+		in.event(t.UID, m)
+	case wire.KindConfigReport:
+		in.configReport(t.UID, m)
+	case wire.KindCmdReport:
+		in.commandReport(t.UID, m)
+	case wire.KindTimeRequest:
+		in.time(t.UID, m)
+	default:
+		m.Ack()
+	}
+}
+
+// settle tells the client what became of its message.
+func settle(m *broker.Delivery) func(error) {
+	return func(err error) {
+		if err != nil {
+			m.Fail(err)
+			return
+		}
+		m.Ack()
+	}
+}
+
+// telemetry takes one message of readings.
+func (in *inbound) telemetry(uid greenhouse.UID, m *broker.Delivery) {
+	s := in.decoders.Get().(*scratch)
+	defer in.decoders.Put(s)
+	if err := s.decoder.Telemetry(m.Payload, &s.message); err != nil {
+		in.malformed(uid, m, err)
+		return
+	}
+	b := &telemetry.Batch{Node: uid, Boot: s.message.Boot, Seq: s.message.Seq, HasSeq: s.message.HasSeq, Refused: len(s.message.Refused)}
+	if len(s.message.Refused) > 0 {
+		in.counts.refused.Add(uint64(len(s.message.Refused)))
+		in.complain(uid, "sample_refused", s.message.Refused[0].Channel+": "+s.message.Refused[0].Reason)
+	}
+	in.route(uid, m, b, s.message.Samples)
+}
+
+// bare takes one value from a device that can do no more.
+func (in *inbound) bare(uid greenhouse.UID, ch greenhouse.ChannelName, m *broker.Delivery) {
+	v, null, err := wire.BareValue(m.Payload)
+	if err != nil {
+		in.malformed(uid, m, err)
+		return
+	}
+	in.route(uid, m, &telemetry.Batch{Node: uid}, []wire.Sample{{Channel: ch, Value: v, Null: null}})
+}
+
+// route finds the point of every sample and submits the batch. A channel with a
+// standard name is created by its first sample: then the batch waits for that
+// transaction, and only then.
+func (in *inbound) route(uid greenhouse.UID, m *broker.Delivery, b *telemetry.Batch, samples []wire.Sample) {
+	reg := in.d.store.Registry()
+	var fresh []greenhouse.ChannelName
+	for _, s := range samples {
+		if _, ok := reg.Route(uid, s.Channel); !ok {
+			if _, standard := greenhouse.StandardChannel(s.Channel); standard {
+				fresh = append(fresh, s.Channel)
+			}
+		}
+	}
+	if len(fresh) == 0 {
+		in.submit(reg, uid, m, b, samples)
+		return
+	}
+	kept := append([]wire.Sample(nil), samples...) // the decoder's table is reused
+	in.d.inbox.Submit(m.Context(), job{
+		apply: func(tx *store.Tx) error { return ensureChannels(tx, uid, fresh) },
+		done: func(err error) {
+			if err != nil {
+				m.Fail(err)
+				return
+			}
+			in.submit(in.d.store.Registry(), uid, m, b, kept)
+		},
+	})
+}
+
+func ensureChannels(tx *store.Tx, uid greenhouse.UID, names []greenhouse.ChannelName) error {
+	for _, n := range names {
+		spec, _ := greenhouse.StandardChannel(n)
+		if _, _, err := tx.EnsureChannel(uid, n, spec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (in *inbound) submit(reg *store.Registry, uid greenhouse.UID, m *broker.Delivery, b *telemetry.Batch, samples []wire.Sample) {
+	arrived := greenhouse.MillisOf(m.Arrived)
+	b.Arrived, b.QoS0 = m.Arrived, m.QoS == 0
+	b.Readings = make([]greenhouse.Reading, 0, len(samples))
+	for _, s := range samples {
+		point, ok := reg.Route(uid, s.Channel)
+		if !ok {
+			b.Refused++
+			in.counts.unrouted.Add(1)
+			in.complain(uid, "channel_unknown", string(s.Channel)+" is no standard name and was not declared by the node")
+			continue
+		}
+		r := greenhouse.Reading{Point: point, At: arrived, Value: s.Value}
+		if s.HasAt {
+			r.At = s.At
+		}
+		if s.Null {
+			r.Value, r.Quality = math.NaN(), greenhouse.Bad
+		}
+		b.Readings = append(b.Readings, r)
+	}
+	in.d.presence.Heard(uid, m.Arrived)
+	in.store(m, b)
+}
+
+// store hands a batch to the committer, which acknowledges it after its sync.
+func (in *inbound) store(m *broker.Delivery, b *telemetry.Batch) {
+	b.Done = settle(m)
+	if err := in.d.telemetry.Submit(m.Context(), b); err != nil {
+		m.Fail(err)
+	}
+}
+
+// malformed counts and journals a message that cannot be understood, and
+// acknowledges it: sending it again would not make it better.
+func (in *inbound) malformed(uid greenhouse.UID, m *broker.Delivery, err error) {
+	in.counts.malformed.Add(1)
+	in.complain(uid, "payload_invalid", m.Topic+": "+err.Error())
+	m.Ack()
+}
+
+// complain journals what is wrong with a node, at most once an hour for each.
+func (in *inbound) complain(uid greenhouse.UID, code, text string) {
+	now := in.d.opts.Now()
+	if !in.bad.due(uid, now) {
+		return
+	}
+	in.log.Warn("node sends what cannot be kept", "node", uid, "code", code, "why", text)
+	in.d.clerk.event(greenhouse.Event{TS: greenhouse.MillisOf(now), Code: "payload_refused", Source: greenhouse.NodeSource(uid), Actor: string(greenhouse.NodeSource(uid)), Detail: detail("reason", code, "text", clip(text))})
+}
+
+// complaints remembers when a node was last complained about.
+type complaints struct {
+	mu   sync.Mutex
+	last map[greenhouse.UID]time.Time
+}
+
+// complaintEvery is how often one node's bad messages are journalled.
+const complaintEvery = time.Hour
+
+func (c *complaints) due(uid greenhouse.UID, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t, ok := c.last[uid]; ok && now.Sub(t) < complaintEvery {
+		return false
+	}
+	c.last[uid] = now
+	return true
+}

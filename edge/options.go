@@ -1,0 +1,59 @@
+package edge
+
+import (
+	"cmp"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"time"
+
+	"greenhouse"
+	"greenhouse/broker"
+	"greenhouse/server"
+)
+
+// Options say what a daemon is made of. DataDir, and one of APISocket and
+// APIListen, are required; everything else has the default named beside it.
+type Options struct {
+	Version string       // shown to people
+	DataDir string       // registry and history; made if absent
+	Log     *slog.Logger // nil discards
+
+	MQTTListen    string         // TCP address for nodes; "" for none
+	MQTTSListen   string         // TLS address for nodes; "" for none
+	MQTTTLS       *tls.Config    // certificate of MQTTSListen
+	MQTTListeners []net.Listener // further listeners, in-memory ones among them
+	MaxClients    int            // connections in all; 6000
+	MaxPerAddress int            // connections from one address, loopback excepted; 6000
+	Broker        broker.Limits  // further limits of the broker; its own defaults
+
+	APISocket string      // path of the unix socket; "" for none
+	APIGroup  string      // group of the socket, if it exists
+	APIListen string      // TLS address of the API; "" for none
+	APITLS    *tls.Config // certificate of APIListen
+
+	Period     time.Duration    // between two decisions of a zone; 5 s
+	Linger     time.Duration    // how long a telemetry commit gathers; negative: as the disk's measured sync time asks
+	ClockTrust ClockTrust       // TrustAuto
+	Now        func() time.Time // time.Now
+	Sim        server.Sim       // the simulated greenhouse of "edged demo"; nil: none
+	NoSync     bool             // registry without syncs: for tests that need no durability
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.DataDir == "" {
+		return o, greenhouse.Invalid("data_dir_missing", "the daemon needs a data directory")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Version = cmp.Or(o.Version, "dev")
+	o.Period = cmp.Or(o.Period, 5*time.Second)
+	o.ClockTrust = cmp.Or(o.ClockTrust, TrustAuto)
+	o.Broker.Connections = cmp.Or(o.MaxClients, o.Broker.Connections, 6000)
+	o.Broker.ConnectionsPerAddress = cmp.Or(o.MaxPerAddress, o.Broker.ConnectionsPerAddress, 6000)
+	return o, nil
+}
