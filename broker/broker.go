@@ -148,7 +148,10 @@ func (b *Broker) accept(l net.Listener, cfg *tls.Config) error {
 
 // passing reports whether accepting may work again later.
 func passing(err error) bool {
-	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR, syscall.EPERM, syscall.EPROTO} {
+	for _, e := range []syscall.Errno{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+		syscall.ECONNABORTED, syscall.EINTR, syscall.EPERM, syscall.EPROTO,
+	} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -239,7 +242,8 @@ func (b *Broker) recoverFrom(c *conn, err *error) {
 	c.because(ErrPanic)
 	b.stats.panics.Add(1)
 	defer func() { _ = recover() }() // should it be the handler that panics
-	b.opts.Log.Error("fault while handling a connection", "remote", c.remote.String(), "fault", fmt.Sprint(p), "stack", string(debug.Stack()))
+	b.opts.Log.Error("fault while handling a connection",
+		"remote", c.remote.String(), "fault", fmt.Sprint(p), "stack", string(debug.Stack()))
 	b.refuse(c, RefusedPanic, "", "packet that cannot be handled")
 }
 
@@ -355,9 +359,10 @@ func (b *Broker) isClosed() bool {
 	return b.closed
 }
 
-// Close stops accepting, closes every client (wills are not published: it is
-// not they who vanished) and waits until nothing of them runs any more, or ctx ends. Deliveries that
-// are still open may be settled afterwards; nobody is told. Closing again does nothing.
+// Close stops accepting, closes every client (wills are not published: it is not
+// they who vanished) and waits until nothing of them runs any more, or ctx ends.
+// Deliveries that are still open may be settled afterwards; nobody is told. Closing
+// again does nothing.
 func (b *Broker) Close(ctx context.Context) error {
 	b.once.Do(b.shut)
 	idle := make(chan struct{})

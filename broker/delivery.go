@@ -69,7 +69,7 @@ func (d *Delivery) Context() context.Context {
 
 // message returns what other subscribers get of it.
 func (d *Delivery) message() *message {
-	m := &message{topic: d.Topic, payload: d.Payload, props: d.props, qos: d.QoS, retain: d.Retain, origin: d.s}
+	m := &message{topic: d.Topic, payload: d.Payload, props: d.props, qos: d.QoS, retain: d.keep, origin: d.s}
 	if d.Will {
 		m.qos = 1
 	}

@@ -83,3 +83,17 @@ func (b *Broker) Subscribed() bool {
 
 // Known returns how many clients mochi believes in.
 func (b *Broker) Known() int { return b.mochi.Clients.Len() }
+
+// QueueSpace returns the room that the queues of all sessions take, in entries.
+func (b *Broker) QueueSpace() int {
+	n := 0
+	for _, s := range b.table.all("") {
+		s.c.out.mu.Lock()
+		n += cap(s.c.out.queue)
+		s.c.out.mu.Unlock()
+		s.acks.mu.Lock()
+		n += cap(s.acks.queue)
+		s.acks.mu.Unlock()
+	}
+	return n
+}

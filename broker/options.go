@@ -28,7 +28,8 @@ type Principal struct {
 // Handler is the owner's side. See the package documentation for the goroutines
 // its methods run on.
 type Handler interface {
-	// Receive takes a message. For QoS 1 exactly one of Ack and Fail must follow, at any time, from any goroutine.
+	// Receive takes a message. For QoS 1 exactly one of Ack and Fail must follow,
+	// at any time, from any goroutine.
 	Receive(d *Delivery)
 	// SessionOpened says that a client logged in and was told so.
 	SessionOpened(s Session)
@@ -57,13 +58,14 @@ type Options struct {
 }
 
 // Limits bound what clients can cost. Zero fields take the default named beside
-// them, which serves 5,000 nodes behind one router; negative numbers of connections, rates and login failures mean no limit.
+// them, which serves 5,000 nodes behind one router; negative numbers of
+// connections, rates and login failures mean no limit.
 type Limits struct {
 	Connections           int  // sockets in all; 10,000
 	ConnectionsPerAddress int  // sockets per IPv4 address or IPv6 /64; 6,000
 	Pending               int  // sockets that have not logged in; 2,000
 	PendingPerAddress     int  // the same per address; 1,000
-	LimitLoopback         bool // apply the limits and rates per address and client to loopback, unix and in-memory connections too
+	LimitLoopback         bool // limits and rates per address and client hold for local connections too
 
 	SessionsPerLogin int // sessions of one account; 100
 

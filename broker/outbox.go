@@ -96,6 +96,11 @@ func (o *outbox) put(it item, beyond bool) bool {
 	if o.closing || full && !beyond || o.maxSize > 0 && it.m.size() > o.maxSize {
 		return false
 	}
+	if o.head > 64 && o.head*2 > len(o.queue) { // it may never be empty
+		n := copy(o.queue, o.queue[o.head:])
+		clear(o.queue[n:])
+		o.queue, o.head = o.queue[:n], 0
+	}
 	o.queue = append(o.queue, it)
 	o.bytes += it.m.size()
 	o.wake()

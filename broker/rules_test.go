@@ -1004,3 +1004,32 @@ func TestDisconnectCatchesALoginOnItsWay(t *testing.T) {
 	}
 	h.login(4, nodeA).ping() // with what holds now
 }
+
+func TestQueuesThatAreNeverEmptyDoNotGrow(t *testing.T) {
+	h := start(t, func(o *broker.Options, r *recorder) { o.Limits.OutboundWindow, r.hold = 1, true })
+	c := h.login(4, nodeA)
+	cmd, up := "gh/n/"+nodeA+"/cmd", "gh/n/"+nodeA+"/telemetry"
+	c.subscribe(cmd)
+	step := func(i uint16) {
+		if err := h.PublishCommand(nodeA, cmd, []byte("x"), nil); err != nil {
+			t.Fatal(err)
+		}
+		c.send(c.pub(2, i, up, "x")...)
+	}
+	for i := range uint16(10) {
+		step(i + 1)
+	}
+	for i := range uint16(3000) {
+		step(i + 11)
+		for range 2 { // the command, and after Ack the PUBACK
+			if i := must(c.read()); i.kind == 3 {
+				id := i.body[2+len(cmd):]
+				c.send(0x40, 2, id[0], id[1])
+				next(t, h.rec.got).Ack()
+			}
+		}
+	}
+	if got, limit := h.QueueSpace(), 1000; got > limit {
+		t.Errorf("the queues have room for %d entries, want at most %d", got, limit)
+	}
+}

@@ -145,7 +145,9 @@ func (s *session) acknowledge() {
 	if a.head == len(a.queue) {
 		a.queue, a.head = a.queue[:0], 0
 	} else if a.head > 64 && a.head*2 > len(a.queue) {
-		a.queue, a.head = append(a.queue[:0], a.queue[a.head:]...), 0
+		n := copy(a.queue, a.queue[a.head:])
+		clear(a.queue[n:])
+		a.queue, a.head = a.queue[:n], 0
 	}
 	if len(out) > 0 {
 		_ = s.c.out.writeControl(out)

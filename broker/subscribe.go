@@ -12,7 +12,6 @@ func (b *Broker) subscribe(c *conn, pk *packets.Packet) error {
 	}
 	c.out.cork()
 	codes := make([]byte, len(pk.Filters))
-	fresh := make([]bool, len(pk.Filters))
 	for i := range pk.Filters {
 		f := &pk.Filters[i]
 		var kind Kind
@@ -21,17 +20,12 @@ func (b *Broker) subscribe(c *conn, pk *packets.Packet) error {
 			b.refuse(c, kind, f.Filter, detail)
 			continue
 		}
-		fresh[i] = b.enter(c.sess, f, codes[i])
-	}
-	if err := c.out.uncork(appendSuback(nil, packets.Suback, c.version, pk.PacketID, codes)); err != nil {
-		return err
-	}
-	for i := range pk.Filters {
-		if f := &pk.Filters[i]; codes[i] <= 1 && (f.RetainHandling == 0 || f.RetainHandling == 1 && fresh[i]) {
+		fresh := b.enter(c.sess, f, codes[i])
+		if f.RetainHandling == 0 || f.RetainHandling == 1 && fresh {
 			b.retained.answer(c.sess, f.Filter, codes[i])
 		}
 	}
-	return nil
+	return c.out.uncork(appendSuback(nil, packets.Suback, c.version, pk.PacketID, codes))
 }
 
 func (b *Broker) unsubscribe(c *conn, pk *packets.Packet) error {
