@@ -25,7 +25,7 @@ import (
 // house is a daemon's API over a real registry, journal and history; the rooms
 // that drive equipment and speak MQTT are stood in for.
 type house struct {
-	t       *testing.T
+	t       testing.TB
 	store   *store.Store
 	journal *journal.Journal
 	engine  *telemetry.Engine
@@ -165,7 +165,7 @@ func (d db) Update(fn func(journal.Tx) error) error {
 }
 
 // open builds a house. change may alter the options.
-func open(t *testing.T, change ...func(*server.Deps, *server.Options)) *house {
+func open(t testing.TB, change ...func(*server.Deps, *server.Options)) *house {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "gh") // short: a socket's path has 107 bytes
 	if err != nil {
@@ -219,8 +219,8 @@ func (h *house) listen() {
 }
 
 // must unwraps a value, or ends the test.
-func must[T any](v T, err error) func(*testing.T) T {
-	return func(t *testing.T) T {
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
