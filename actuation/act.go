@@ -42,6 +42,7 @@ func (c *Controller) drop(o *order, now time.Time) {
 		c.finish(o, greenhouse.CommandTimeout, "its lease ended before it was done", now)
 	}
 	a.hold, a.known, a.differs = nil, false, time.Time{}
+	c.forget(o)
 	a.eq.Drive(a.spec, a.spec.Safe, o.leaseEnd)
 }
 

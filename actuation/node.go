@@ -61,9 +61,6 @@ func (c *Controller) rebooted(a *actuator, now time.Time) {
 	a.reported, a.known, a.reportedAt = a.spec.Safe, true, now
 	a.differs, a.corrected, a.failures, a.confirmed, a.retryAt = time.Time{}, 0, 0, false, time.Time{}
 	a.eq.Drive(a.spec, a.spec.Safe, now)
-	if a.spec.Safe == 0 {
-		a.eq.OffSince = now // the shortest time off counts from the boot
-	}
 	if b := a.node.boots; !b[2].IsZero() && now.Sub(b[2]) < bootWindow {
 		a.eq.Settle(now.Add(settleTime))
 	}
