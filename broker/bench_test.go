@@ -84,7 +84,7 @@ func BenchmarkQoS1OneByOne(b *testing.B) {
 
 // BenchmarkFanOut publishes to 100 subscribers that read, beside one that does not.
 func BenchmarkFanOut(b *testing.B) {
-	h := start(b, func(opt *broker.Options, _ *recorder) { opt.Handler = &load{} })
+	h := start(b, func(opt *broker.Options, _ *recorder) { opt.Handler, opt.Limits.SessionsPerLogin = &load{}, 200 })
 	var wg sync.WaitGroup
 	for i := range 101 {
 		c := h.login(4, bridge, func(h *hello) { h.id = fmt.Sprint(i) })

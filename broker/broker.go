@@ -58,8 +58,9 @@ func New(o Options) (*Broker, error) {
 		done:      make(chan struct{}),
 	}
 	b.mochi = mqtt.New(&mqtt.Options{
-		Capabilities: capabilities(&o.Limits),
-		Logger:       slog.New(slog.DiscardHandler), // its messages hold packets, and packets hold secrets
+		Capabilities:            capabilities(&o.Limits),
+		ClientNetReadBufferSize: 1024,                          // nodes say little at a time, and there are many
+		Logger:                  slog.New(slog.DiscardHandler), // its messages hold packets, and packets hold secrets
 	})
 	if err := b.mochi.AddHook(&hook{b: b}, nil); err != nil {
 		return nil, fmt.Errorf("prepare broker: %w", err)
@@ -97,7 +98,7 @@ func (b *Broker) ServeTLS(l net.Listener, cfg *tls.Config) error {
 }
 
 func (b *Broker) serve(l net.Listener, cfg *tls.Config) error {
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	b.mu.Lock()
 	if b.closed {
 		b.mu.Unlock()
@@ -293,7 +294,7 @@ func (b *Broker) end(c *conn, err error) {
 		c.because(ErrViolation)
 		b.refuse(c, RefusedMalformed, "", "packet that cannot be decoded")
 	}
-	c.Close()
+	_ = c.Close()
 	defer b.gate.leave(c.place, !opened) // counted until nothing is left
 	if s == nil {
 		return
@@ -318,9 +319,9 @@ func (b *Broker) farewell(c *conn, s *session, err error) {
 	var ignored error
 	defer b.recoverFrom(c, &ignored)
 	switch {
-	case cause == ErrTakenOver:
+	case errors.Is(cause, ErrTakenOver):
 		b.stats.takenOver.Add(1) // the client lives: its will is not due
-	case cause != ErrShutdown: // nor when it is us who leave
+	case !errors.Is(cause, ErrShutdown): // nor when it is us who leave
 		b.publishWill(s)
 	}
 	b.opts.Handler.SessionClosed(s.Session, cause)
@@ -388,11 +389,11 @@ func (b *Broker) shut() {
 	b.closed = true
 	close(b.done)
 	for l := range b.listeners {
-		l.Close()
+		_ = l.Close()
 	}
 	for c := range b.conns {
 		c.because(ErrShutdown)
-		c.Close()
+		_ = c.Close()
 	}
 }
 

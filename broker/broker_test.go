@@ -140,9 +140,9 @@ func TestFailClosesWithoutPuback(t *testing.T) {
 	third.Ack()
 	first.Ack()
 	second.Fail(errors.New("disk full"))
-	var acks []byte
+	var acks []int
 	for _, p := range c.gone() {
-		acks = append(acks, p.body[1])
+		acks = append(acks, int(p.body[1]))
 	}
 	if got, want := fmt.Sprint(acks), "[1]"; got != want {
 		t.Errorf("acknowledged %s, want %s", got, want)
@@ -164,7 +164,7 @@ func TestCloseTwice(t *testing.T) {
 	if got, want := c.want(14).body[0], byte(0x8b); got != want {
 		t.Errorf("DISCONNECT code %#x, want %#x", got, want)
 	}
-	if got := next(t, h.rec.closed); got.Cause != broker.ErrShutdown {
+	if got := next(t, h.rec.closed); !errors.Is(got.Cause, broker.ErrShutdown) {
 		t.Errorf("closed because of %v", got.Cause)
 	}
 	if err := h.Serve(newPipes()); err != nil {

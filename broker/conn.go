@@ -193,7 +193,7 @@ func (c *conn) disconnect(code byte, cause error) {
 	if c.version >= 5 && c.sess != nil {
 		_ = c.out.writeControl(appendDisconnect(nil, code))
 	}
-	c.Close()
+	_ = c.Close()
 }
 
 // violate ends the connection of a client that broke a rule.

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -149,7 +150,7 @@ func (b *Broker) delivery(s *session, pk *packets.Packet) *Delivery {
 // hold puts d in line for its PUBACK.
 func (b *Broker) hold(c *conn, d *Delivery) error {
 	err := c.sess.acks.push(c.ctx, &b.opts.Limits, c.sess.KeepAlive*3/2, d)
-	if err == ErrNotStored {
+	if errors.Is(err, ErrNotStored) {
 		c.disconnect(codeImplementation, fmt.Errorf("%w: held back for longer than the keep-alive", err))
 	}
 	return err

@@ -36,7 +36,7 @@ func TestTruncatedSubscribe(t *testing.T) {
 	c.subscribe("gh/n/" + nodeA + "/cmd")
 	c.send(0x82, 6, 0, 1, 0, 0, 1, 'a')
 	c.gone()
-	if got := next(t, h.rec.closed); got.Cause != broker.ErrPanic || got.Login != nodeA {
+	if got := next(t, h.rec.closed); !errors.Is(got.Cause, broker.ErrPanic) || got.Login != nodeA {
 		t.Errorf("closed %s because of %v, want %s because of %v", got.Login, got.Cause, nodeA, broker.ErrPanic)
 	}
 	h.nextRefusal(broker.RefusedPanic)
@@ -240,7 +240,7 @@ func TestKeepAliveIsClamped(t *testing.T) {
 				cause := next(t, h.rec.opened)
 				_ = cause
 				end := <-h.rec.closed
-				if end.Cause != broker.ErrKeepAlive {
+				if !errors.Is(end.Cause, broker.ErrKeepAlive) {
 					t.Errorf("closed because of %v, want %v", end.Cause, broker.ErrKeepAlive)
 				}
 				if got := time.Since(began); got < tc.lives || got > tc.lives+time.Second {
@@ -297,7 +297,7 @@ func TestStalledSubscriberDelaysNobody(t *testing.T) {
 			t.Errorf("dropped %d and queued %d, want a bounded queue", got.Dropped, sent)
 		}
 		end := <-h.rec.closed
-		if got, want := time.Since(began), 5*time.Second; end.Cause != broker.ErrSlow || got != want {
+		if got, want := time.Since(began), 5*time.Second; !errors.Is(end.Cause, broker.ErrSlow) || got != want {
 			t.Errorf("closed because of %v after %v, want %v after %v", end.Cause, got, broker.ErrSlow, want)
 		}
 	})
@@ -474,7 +474,7 @@ func TestTakeOver(t *testing.T) {
 		if v == 5 && (len(got) != 1 || got[0].kind != 14 || got[0].body[0] != 0x8e) {
 			t.Errorf("the old client got %v, want DISCONNECT 0x8e", got)
 		}
-		if end := next(t, h.rec.closed); end.Cause != broker.ErrTakenOver {
+		if end := next(t, h.rec.closed); !errors.Is(end.Cause, broker.ErrTakenOver) {
 			t.Errorf("closed because of %v, want %v", end.Cause, broker.ErrTakenOver)
 		}
 		if s := next(t, h.rec.opened); !s.TookOver {

@@ -59,14 +59,12 @@ func (a *auth) Authenticate(login, password string, _ netip.AddrPort) (broker.Pr
 
 // recorder is the owner in these tests. Unless hold is set it acknowledges at once.
 type recorder struct {
-	mu       sync.Mutex
-	hold     bool
-	onRecv   func(*broker.Delivery)
-	got      chan *broker.Delivery
-	opened   chan broker.Session
-	closed   chan closing
-	refused  chan broker.Refusal
-	inFlight int
+	hold    bool
+	onRecv  func(*broker.Delivery)
+	got     chan *broker.Delivery
+	opened  chan broker.Session
+	closed  chan closing
+	refused chan broker.Refusal
 }
 
 type closing struct {

@@ -57,10 +57,10 @@ func (b *Broker) login(c *conn, pk *packets.Packet) error {
 // noPlace answers a login that is good but cannot have a session.
 func (b *Broker) noPlace(c *conn, err error) error {
 	code := codeServerUnavailable
-	switch err {
-	case ErrTakenOver:
+	switch {
+	case errors.Is(err, ErrTakenOver):
 		code = codeTakenOver
-	case errManySessions:
+	case errors.Is(err, errManySessions):
 		return b.turnDown(c, &refusal{RefusedSessions, codeQuota, "", err.Error()})
 	}
 	_ = c.out.writeControl(appendConnackRefusal(nil, c.version, code))

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"runtime"
 	"sync"
 	"time"
@@ -45,7 +46,7 @@ type outbox struct {
 // writeControl queues bytes of whole packets.
 func (o *outbox) writeControl(b []byte) error {
 	err := o.addControl(b)
-	if err == ErrSlow {
+	if errors.Is(err, ErrSlow) {
 		o.c.fail(err)
 	}
 	return err

@@ -49,7 +49,6 @@ type will struct {
 	topic   string
 	payload []byte
 	props   []byte
-	qos     byte
 	retain  bool
 }
 

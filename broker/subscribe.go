@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"errors"
+
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
@@ -74,7 +76,7 @@ func (b *Broker) checkFilters(c *conn, pk *packets.Packet) error {
 // judge returns the granted QoS, or the reason why a filter is refused.
 func (b *Broker) judge(s *session, f *packets.Subscription) (byte, Kind, string) {
 	switch err := checkFilter(f.Filter, &b.opts.Limits); {
-	case err == errTopicShared:
+	case errors.Is(err, errTopicShared):
 		return codeNoShared, RefusedFilter, err.Error()
 	case err != nil:
 		return codeBadFilter, RefusedFilter, err.Error()
