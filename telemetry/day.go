@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -16,8 +17,8 @@ import (
 	"greenhouse"
 )
 
-// A day file has two buckets: "meta", where "format" holds version and day, and
-// "data" with everything else, because a bucket of its own would cost small
+// A day file has two buckets: "meta", where "format" holds version and day and
+// "chunks" how many chunks there are, and "data" with everything else, because a bucket of its own would cost small
 // sites a page each:
 //
 //	0|series                   → what the file says of the series
@@ -28,6 +29,8 @@ import (
 const (
 	bucketMeta = "meta"
 	bucketData = "data"
+	metaFormat = "format"
+	metaChunks = "chunks"
 
 	kindMeta   = "meta"
 	kindSeries = "series"
@@ -70,7 +73,9 @@ type dayFile struct {
 	db   *bolt.DB
 	rw   bool
 	gone bool
-	used atomic.Int64 // for the choice of what to close
+	// suspect says that records are missing: what is not found may be lost.
+	suspect bool
+	used    atomic.Int64 // for the choice of what to close
 }
 
 func windowKey(window, id uint32) []byte {
@@ -119,12 +124,21 @@ func (f *dayFile) open(rw bool) error {
 			return err
 		}
 	}
+	var file *os.File
+	o := dayOptions(rw)
+	o.OpenFile = func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+		file, err = os.OpenFile(name, flag, mode)
+		return file, err
+	}
 	err := guard(func() (err error) {
-		f.db, err = bolt.Open(f.path, 0o600, dayOptions(rw))
+		f.db, err = bolt.Open(f.path, 0o600, o)
 		return err
 	})
 	if err != nil {
 		f.db = nil
+		if file != nil { // a panic in bbolt would leave it open, and locked
+			file.Close()
+		}
 		if info, serr := os.Stat(f.path); serr == nil && info.Size() < 4*pageSize {
 			err = fmt.Errorf("%w: %w", errDamaged, err)
 		}
@@ -133,28 +147,48 @@ func (f *dayFile) open(rw bool) error {
 	f.rw = rw
 	if rw {
 		// A killed process may have left a commit that is visible and not synced.
-		if err := f.db.Sync(); err != nil {
-			return errors.Join(fmt.Errorf("sync day file: %w", err), f.shut())
-		}
+		err = f.db.Sync()
 	}
-	return guard(func() error { return f.db.View(f.checkFormat) })
+	if err == nil {
+		err = guard(func() error { return f.db.View(f.inspect) })
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("open day file: %w", err), f.shut())
+	}
+	return nil
 }
 
-func (f *dayFile) checkFormat(tx *bolt.Tx) error {
-	b := tx.Bucket([]byte(bucketMeta))
-	if b == nil {
-		return fmt.Errorf("%w: no meta bucket", errDamaged)
+// inspect checks the format, and that every chunk the file should have has a
+// record: a bit turned in a key or a branch page hides what it should find.
+func (f *dayFile) inspect(tx *bolt.Tx) error {
+	d, err := inDay(tx, f, &chunkCoder{})
+	if err != nil {
+		return err
 	}
-	v, ok := checkSum(b.Get([]byte("format")), kindMeta, []byte("format"))
-	d := decoder{b: v}
-	format, day := d.uvarint(), d.varint()
-	switch {
-	case !ok || d.err != nil || day != f.day:
-		return fmt.Errorf("%w: its format record does not check", errDamaged)
-	case format > dayFormat:
-		return greenhouse.Unavailable("telemetry_newer", "%s has format %d, this edged knows up to %d", f.path, format, dayFormat).
+	v, err := d.getMeta(metaFormat)
+	if err != nil {
+		return err
+	}
+	format := decoder{b: v}
+	version, day := format.uvarint(), format.varint()
+	if format.err != nil || day != f.day {
+		return fmt.Errorf("%w: its format record is not of this day", errDamaged)
+	}
+	if version > dayFormat {
+		return greenhouse.Unavailable("telemetry_newer", "%s has format %d, this edged knows up to %d", f.path, version, dayFormat).
 			WithHint("run the edged that wrote it, or a newer one")
 	}
+	want, err := d.total()
+	n := 0
+	if err == nil {
+		err = d.eachSeries(func(id uint32) error {
+			if r, err := d.record(id); err == nil {
+				n += bits.OnesCount32(r.starts)
+			}
+			return nil
+		})
+	}
+	f.suspect = err != nil || n != want
 	return nil
 }
 
@@ -168,8 +202,9 @@ func (f *dayFile) shut() error {
 	return guard(db.Close)
 }
 
-// view runs fn in a read transaction. What fn keeps it must copy.
-func (f *dayFile) view(fn func(tx *bolt.Tx) error) error {
+// view runs fn in a read transaction. What fn keeps it must copy. c serves for
+// decoding and must not be used by others meanwhile.
+func (f *dayFile) view(c *chunkCoder, fn func(d *dayTx) error) error {
 	for {
 		f.mu.RLock()
 		if f.gone {
@@ -178,7 +213,15 @@ func (f *dayFile) view(fn func(tx *bolt.Tx) error) error {
 		}
 		if f.db != nil {
 			defer f.mu.RUnlock()
-			return guard(func() error { return f.db.View(fn) })
+			return guard(func() error {
+				return f.db.View(func(tx *bolt.Tx) error {
+					d, err := inDay(tx, f, c)
+					if err != nil {
+						return err
+					}
+					return fn(d)
+				})
+			})
 		}
 		f.mu.RUnlock()
 		f.mu.Lock()
@@ -200,7 +243,7 @@ func (f *dayFile) openFor(rw bool) error {
 
 // update runs fn in a write transaction. After any error the file is closed:
 // what a failed commit left behind is unknown until it is opened afresh.
-func (f *dayFile) update(fn func(tx *bolt.Tx) error) (written int64, err error) {
+func (f *dayFile) update(c *chunkCoder, fn func(d *dayTx) error) (written int64, err error) {
 	f.mu.Lock()
 	err = f.openFor(true)
 	f.mu.Unlock()
@@ -214,7 +257,14 @@ func (f *dayFile) update(fn func(tx *bolt.Tx) error) (written int64, err error) 
 				s := tx.Stats()
 				written = s.GetPageAlloc() + pageSize
 			})
-			return fn(tx)
+			d, err := inDay(tx, f, c)
+			if err != nil {
+				return err
+			}
+			if err := fn(d); err != nil {
+				return err
+			}
+			return d.finish()
 		})
 	})
 	f.mu.RUnlock()
@@ -224,6 +274,12 @@ func (f *dayFile) update(fn func(tx *bolt.Tx) error) (written int64, err error) 
 		f.mu.Unlock()
 	}
 	return written, err
+}
+
+// settle commits once more without a change: bbolt falls back to the other of
+// its two meta pages if one is damaged, and both shall lead to the same data.
+func (f *dayFile) settle() (int64, error) {
+	return f.update(nil, func(*dayTx) error { return nil })
 }
 
 // appendRecord encodes what a day file says of a series.

@@ -100,14 +100,14 @@ func (ds *days) get(day int64) *dayFile {
 
 // view reads a day, whichever file it is in at the moment; a day that is not
 // there has nothing.
-func (ds *days) view(day int64, fn func(tx *bolt.Tx) error) error {
+func (ds *days) view(day int64, c *chunkCoder, fn func(d *dayTx) error) error {
 	for {
 		f := ds.get(day)
 		if f == nil {
 			return nil
 		}
 		f.used.Store(ds.tick.Add(1))
-		if err := f.view(fn); !errors.Is(err, errGone) {
+		if err := f.view(c, fn); !errors.Is(err, errGone) {
 			return err
 		}
 	}
@@ -183,9 +183,11 @@ func createDay(path string, day int64) (*bolt.DB, error) {
 				return err
 			}
 		}
-		key := []byte("format")
-		v := binary.AppendVarint(binary.AppendUvarint(nil, dayFormat), day)
-		return tx.Bucket([]byte(bucketMeta)).Put(key, appendSum(v, kindMeta, key))
+		meta := tx.Bucket([]byte(bucketMeta))
+		if err := putMeta(meta, metaChunks, binary.AppendUvarint(nil, 0)); err != nil {
+			return err
+		}
+		return putMeta(meta, metaFormat, binary.AppendVarint(binary.AppendUvarint(nil, dayFormat), day))
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("create day file: %w", err), db.Close())

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -10,20 +11,64 @@ import (
 // dayTx reads and writes one day file inside a transaction. Its coder is
 // borrowed and serves one transaction at a time.
 type dayTx struct {
-	day       int64
-	data      *bolt.Bucket
-	c         *chunkCoder
-	haveTimes bool // c.times is the shared column below
-	timesOf   [2]uint32
+	f          *dayFile
+	meta, data *bolt.Bucket
+	c          *chunkCoder
+	haveTimes  bool // c.times is the shared column below
+	timesOf    [2]uint32
+	added      int // chunks that are new in this transaction
 }
 
-// inDay opens the data.
-func inDay(tx *bolt.Tx, day int64, c *chunkCoder) (*dayTx, error) {
-	d := &dayTx{day: day, c: c, data: tx.Bucket([]byte(bucketData))}
-	if d.data == nil {
-		return nil, fmt.Errorf("%w: its data is missing", errDamaged)
+// inDay opens the buckets.
+func inDay(tx *bolt.Tx, f *dayFile, c *chunkCoder) (*dayTx, error) {
+	d := &dayTx{f: f, c: c, meta: tx.Bucket([]byte(bucketMeta)), data: tx.Bucket([]byte(bucketData))}
+	if d.meta == nil || d.data == nil {
+		return nil, fmt.Errorf("%w: a bucket is missing", errDamaged)
+	}
+	if tx.Writable() {
+		d.data.FillPercent = 1 // most keys come in order
 	}
 	return d, nil
+}
+
+// getMeta returns a checked value of the meta bucket.
+func (d *dayTx) getMeta(key string) ([]byte, error) {
+	v, ok := checkSum(d.meta.Get([]byte(key)), kindMeta, []byte(key))
+	if !ok {
+		return nil, fmt.Errorf("%w: %s does not check", errDamaged, key)
+	}
+	return v, nil
+}
+
+func putMeta(meta *bolt.Bucket, key string, value []byte) error {
+	return meta.Put([]byte(key), appendSum(value, kindMeta, []byte(key)))
+}
+
+// total returns how many chunks the file has.
+func (d *dayTx) total() (int, error) {
+	v, err := d.getMeta(metaChunks)
+	dec := decoder{b: v}
+	n := dec.uvarint()
+	return int(n), errors.Join(err, dec.err)
+}
+
+// finish counts the new chunks before a commit. A count that cannot be read
+// stays as it is: the file is suspect for good.
+func (d *dayTx) finish() error {
+	n, err := d.total()
+	if err != nil || d.added == 0 {
+		return nil //nolint:nilerr // told of by inspect
+	}
+	return putMeta(d.meta, metaChunks, binary.AppendUvarint(nil, uint64(n+d.added)))
+}
+
+// absent returns errDamaged for a series that is not found in a file where
+// records are missing.
+func (d *dayTx) absent(id uint32) error {
+	if d.f.suspect {
+		return fmt.Errorf("%w: records are missing, and there is none of series %d", errDamaged, id)
+	}
+	return nil
 }
 
 // get returns the checked value under key, nil if there is none.

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"greenhouse"
 )
 
@@ -300,14 +298,13 @@ func (r *reader) roll(rows []row) bool {
 // load appends the day's sealed rows of the range to r.rows. Damage becomes a
 // gap of the answer.
 func (r *reader) load(day int64) error {
-	err := r.e.days.view(day, func(tx *bolt.Tx) error {
-		d, err := inDay(tx, day, &r.coder)
+	err := r.e.days.view(day, &r.coder, func(d *dayTx) error {
+		rec, err := d.record(r.id)
 		if err != nil {
 			return err
 		}
-		rec, err := d.record(r.id)
-		if err != nil || !rec.present {
-			return err
+		if !rec.present {
+			return d.absent(r.id)
 		}
 		for h := range dayWindows {
 			start := day*dayMillis + int64(h)*windowMillis
@@ -399,14 +396,10 @@ func (r *reader) summaries(day int64) (done, more bool) {
 		sum summary
 	}
 	var parts []part
-	err := r.e.days.view(day, func(tx *bolt.Tx) error {
-		d, err := inDay(tx, day, &r.coder)
-		if err != nil {
-			return err
-		}
+	err := r.e.days.view(day, &r.coder, func(d *dayTx) error {
 		rec, err := d.record(r.id)
 		if err != nil || !rec.present {
-			done = err == nil
+			done = err == nil && !d.f.suspect
 			return err
 		}
 		if rec.summed && r.step == dayMillis {

@@ -6,8 +6,6 @@ import (
 	"math"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"greenhouse"
 )
 
@@ -177,11 +175,7 @@ func (e *Engine) rebuild() error {
 	files := e.days.all()
 	for i := len(files) - 1; i >= 0; i-- {
 		f := files[i]
-		err := f.view(func(tx *bolt.Tx) error {
-			d, err := inDay(tx, f.day, &c)
-			if err != nil {
-				return err
-			}
+		err := f.view(&c, func(d *dayTx) error {
 			return d.eachSeries(func(id uint32) error {
 				e.recall(d, id)
 				return nil
@@ -209,7 +203,7 @@ func (e *Engine) recall(d *dayTx, id uint32) {
 		if r.starts&(1<<h) == 0 {
 			continue
 		}
-		rows, err := d.rows(nil, uint32(d.day*dayWindows)+uint32(h), id)
+		rows, err := d.rows(nil, uint32(d.f.day*dayWindows)+uint32(h), id)
 		if err == nil && len(rows) > 0 {
 			last := rows[len(rows)-1]
 			e.st.series[id].latest = last

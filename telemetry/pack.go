@@ -51,10 +51,9 @@ func (e *Engine) pack(f *dayFile) error {
 
 // survey reads the records of a day and decides how long its chunks shall be.
 func (s *sealer) survey(f *dayFile) (list []packed, err error) {
-	err = f.view(func(tx *bolt.Tx) error {
-		d, err := inDay(tx, f.day, &s.old)
-		if err != nil {
-			return err
+	err = f.view(&s.old, func(d *dayTx) error {
+		if f.suspect {
+			s.hurt = append(s.hurt, hurt{start: uint32(f.day * dayWindows), span: dayWindows})
 		}
 		return d.eachSeries(func(id uint32) (err error) {
 			p := packed{id: id}
@@ -80,7 +79,7 @@ func (s *sealer) measure(d *dayTx, p *packed) (n int) {
 		if p.rec.starts&(1<<h) == 0 {
 			continue
 		}
-		window := uint32(d.day*dayWindows) + uint32(h)
+		window := uint32(d.f.day*dayWindows) + uint32(h)
 		var err error
 		if s.merged, err = d.rows(s.merged[:0], window, p.id); err != nil {
 			s.hurt = append(s.hurt, hurt{p.rec.point, window, p.rec.span})
@@ -152,7 +151,7 @@ func finish(path string, size int64) error {
 // and returns how many bytes of the file are in use.
 func (s *sealer) fill(f *dayFile, db *bolt.DB, list []packed) (size int64, err error) {
 	base := uint32(f.day * dayWindows)
-	w := packWriter{db: db, day: f.day}
+	w := packWriter{db: db, f: f}
 	for _, p := range list {
 		if err := w.put(func(d *dayTx) error { return d.putRecord(p.id, p.out) }); err != nil {
 			return 0, errors.Join(err, w.close())
@@ -179,17 +178,21 @@ func (s *sealer) fill(f *dayFile, db *bolt.DB, list []packed) (size int64, err e
 	if err = errors.Join(err, w.close()); err != nil {
 		return 0, err
 	}
+	// Once more without a change, so that both meta pages lead to all of it.
+	if err = db.Update(func(*bolt.Tx) error { return nil }); err != nil {
+		return 0, err
+	}
 	err = db.View(func(tx *bolt.Tx) error { size = tx.Size(); return nil })
 	return size, err
 }
 
 // packWriter puts values into a new day file, chunksPerTx to a transaction.
 type packWriter struct {
-	db  *bolt.DB
-	day int64
-	tx  *bolt.Tx
-	d   *dayTx
-	n   int
+	db *bolt.DB
+	f  *dayFile
+	tx *bolt.Tx
+	d  *dayTx
+	n  int
 }
 
 // put runs fn, which puts one value, in a transaction that may hold others.
@@ -203,10 +206,9 @@ func (w *packWriter) put(fn func(*dayTx) error) (err error) {
 		if w.tx, err = w.db.Begin(true); err != nil {
 			return err
 		}
-		if w.d, err = inDay(w.tx, w.day, nil); err != nil {
+		if w.d, err = inDay(w.tx, w.f, nil); err != nil {
 			return err
 		}
-		w.d.data.FillPercent = 1
 	}
 	w.n++
 	return fn(w.d)
@@ -219,17 +221,16 @@ func (w *packWriter) close() error {
 	}
 	tx := w.tx
 	w.tx, w.n = nil, 0
+	if err := w.d.finish(); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
 	return tx.Commit()
 }
 
 // eachBlock calls fn with the rows of each series for its chunk that begins
 // with start, if it has any.
 func (s *sealer) eachBlock(f *dayFile, due []*packed, start uint32, fn func(p *packed, rows []row) error) error {
-	return f.view(func(tx *bolt.Tx) error {
-		d, err := inDay(tx, f.day, &s.old)
-		if err != nil {
-			return err
-		}
+	return f.view(&s.old, func(d *dayTx) (err error) {
 		for _, p := range due {
 			s.merged = s.merged[:0]
 			for w := start; w < start+uint32(p.out.span); w++ {

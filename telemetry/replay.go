@@ -179,6 +179,9 @@ func (e *Engine) replay(s *segment, limit int64, ck checkpoint) error {
 		return err
 	}
 	s.end, s.applied = end, end
+	if limit == math.MaxInt64 && s.number == ck.at.segment {
+		limit = ck.at.offset // at least this much was there once
+	}
 	if limit < math.MaxInt64 && end < limit {
 		damaged += limit - end
 	}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	bolt "go.etcd.io/bbolt"
-
 	"greenhouse"
 )
 
@@ -130,8 +128,9 @@ func (e *Engine) seal(limit uint32) error {
 	return e.wal.cut(&e.mu, at)
 }
 
-// sealDay writes the items of one day. A file too damaged to be written is set
-// aside, and the day begun anew with what memory has.
+// sealDay writes the items of one day. From a file too damaged to be written
+// what can be read is packed into a new one; if that fails too it is set aside
+// and the day begun anew with what memory has.
 func (e *Engine) sealDay(day int64, items []item) error {
 	f, err := e.days.ensure(day)
 	if err != nil {
@@ -141,7 +140,13 @@ func (e *Engine) sealDay(day int64, items []item) error {
 	if !isDamage(err) {
 		return err
 	}
-	e.loseDay(f, err)
+	e.o.Log.Error("a day file cannot be written; saving what can be read", "file", f.path, "error", err)
+	e.damaged.Add(1)
+	if f.packed {
+		e.loseDay(f, err)
+	} else if err := e.pack(f); err != nil {
+		return err
+	}
 	if f, err = e.days.ensure(day); err != nil {
 		return err
 	}
@@ -157,14 +162,16 @@ func (s *sealer) writeDay(f *dayFile, items []item) error {
 	}
 	for len(groups) > 0 {
 		n := min(len(groups), chunksPerTx)
-		written, err := f.update(func(tx *bolt.Tx) error { return s.writeGroups(tx, f.day, groups[:n]) })
+		written, err := f.update(&s.old, func(d *dayTx) error { return s.writeGroups(d, groups[:n]) })
 		if err != nil {
 			return err
 		}
 		s.bytes += written
 		groups = groups[n:]
 	}
-	return nil
+	written, err := f.settle()
+	s.bytes += written
+	return err
 }
 
 // groups sorts the items into chunks: an hour each while the day grows, what
@@ -172,12 +179,8 @@ func (s *sealer) writeDay(f *dayFile, items []item) error {
 func (s *sealer) groups(f *dayFile, items []item) ([]group, error) {
 	span := func(uint32) (int, error) { return 1, nil }
 	var groups []group
-	err := f.view(func(tx *bolt.Tx) error {
+	err := f.view(&s.old, func(d *dayTx) error {
 		if f.packed {
-			d, err := inDay(tx, f.day, &s.old)
-			if err != nil {
-				return err
-			}
 			span = func(id uint32) (int, error) {
 				r, err := d.record(id)
 				if err != nil || r.present {
@@ -210,12 +213,7 @@ func (s *sealer) groups(f *dayFile, items []item) ([]group, error) {
 }
 
 // writeGroups merges the groups into the day inside a transaction.
-func (s *sealer) writeGroups(tx *bolt.Tx, day int64, groups []group) error {
-	d, err := inDay(tx, day, &s.old)
-	if err != nil {
-		return err
-	}
-	d.data.FillPercent = 1 // keys come in order
+func (s *sealer) writeGroups(d *dayTx, groups []group) error {
 	for i, g := range groups {
 		if i == 0 || g.start != groups[i-1].start {
 			s.countColumns(groups[i:], g.start)
@@ -278,7 +276,7 @@ func (s *sealer) writeGroup(d *dayTx, g group) error {
 	id := g.items[0].s.id
 	rec, err := d.record(id)
 	if err != nil {
-		s.hurt = append(s.hurt, hurt{g.items[0].s.point, uint32(d.day * dayWindows), dayWindows})
+		s.hurt = append(s.hurt, hurt{g.items[0].s.point, uint32(d.f.day * dayWindows), dayWindows})
 	}
 	if err != nil || !rec.present {
 		rec = dayRecord{point: g.items[0].s.point, span: g.span, present: true}
@@ -333,6 +331,9 @@ func (s *sealer) putChunk(d *dayTx, start uint32, span int, id uint32, rows []ro
 		}
 	}
 	key := windowKey(start, id)
+	if d.data.Get(key) == nil {
+		d.added++
+	}
 	s.value = s.coder.appendChunk(s.value[:0], rows, times, ref, span == 1 || span == dayWindows)
 	return d.data.Put(key, appendSum(slices.Clone(s.value), kindChunk, key))
 }
