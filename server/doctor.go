@@ -123,9 +123,9 @@ func (s *Server) checkStore() api.Check {
 }
 
 func (s *Server) checkBackup() api.Check {
-	last := s.Store.Stats().LastSnapshot
+	last := max(s.Store.Stats().LastSnapshot, s.lastBackup())
 	if last == 0 {
-		return hinted(check(api.CheckBackupAge, api.CheckWarn, "there is no snapshot yet"), "greenctl backup FILE, and keep it on another machine")
+		return hinted(check(api.CheckBackupAge, api.CheckWarn, "there is no backup yet"), "greenctl backup FILE, and keep it on another machine")
 	}
 	age := greenhouse.MillisOf(s.now()).Sub(last)
 	status := api.CheckOK
@@ -135,12 +135,27 @@ func (s *Server) checkBackup() api.Check {
 	case age > backupWarn:
 		status = api.CheckWarn
 	}
-	c := check(api.CheckBackupAge, status, "the newest snapshot is %s old", age.Round(time.Minute))
+	c := check(api.CheckBackupAge, status, "the newest backup is %s old", age.Round(time.Minute))
 	c.Values = map[string]any{"age_s": age.Seconds()}
 	if status != api.CheckOK {
 		c.Hint = "greenctl backup FILE"
 	}
 	return c
+}
+
+// lastBackup returns when a backup was last taken, as far back as the newest
+// thousand events tell; 0 if they tell of none.
+func (s *Server) lastBackup() greenhouse.Millis {
+	events, err := s.Journal.Latest(1000)
+	if err != nil { // the check of the store says so
+		return 0
+	}
+	for _, e := range events {
+		if e.Code == eventBackup {
+			return e.TS
+		}
+	}
+	return 0
 }
 
 func (s *Server) checkBroker() api.Check {
@@ -206,8 +221,8 @@ func (s *Server) checkAutoOff(reg *store.Registry) api.Check {
 			}
 		}
 	}
-	return listed(api.CheckAutoOff, items, "every hazardous actuator has a longest time on of its own", "%d hazardous actuators have no longest time on of their own",
-		"greenctl node edit UID --channel NAME --max-on SECONDS")
+	return listed(api.CheckAutoOff, items, "every hazardous actuator has a longest time on of its own", "hazardous actuators without a longest time on of their own: %d",
+		"set max_on_s of each channel: PATCH "+api.PathNodeChannel)
 }
 
 func (s *Server) checkOffline(reg *store.Registry) api.Check {
@@ -220,7 +235,7 @@ func (s *Server) checkOffline(reg *store.Registry) api.Check {
 			items = append(items, string(uid))
 		}
 	}
-	return listed(api.CheckNodesOffline, items, "every node in a zone is online", "%d nodes in zones are offline", "look at their power and Wi-Fi; greenctl node describe UID")
+	return listed(api.CheckNodesOffline, items, "every node in a zone is online", "nodes in zones that are offline: %d", "look at their power and Wi-Fi; greenctl node describe UID")
 }
 
 func (s *Server) checkDrift(reg *store.Registry) api.Check {
@@ -230,7 +245,7 @@ func (s *Server) checkDrift(reg *store.Registry) api.Check {
 			items = append(items, string(uid))
 		}
 	}
-	return listed(api.CheckConfigDrift, items, "every node has the configuration it should have", "%d nodes have another configuration than they should", "greenctl node config UID says why")
+	return listed(api.CheckConfigDrift, items, "every node has the configuration it should have", "nodes with another configuration than they should have: %d", "greenctl node config UID says why")
 }
 
 func (s *Server) checkCalibration(reg *store.Registry) api.Check {
@@ -238,7 +253,7 @@ func (s *Server) checkCalibration(reg *store.Registry) api.Check {
 	for id := range reg.Uncalibrated {
 		items = append(items, string(id))
 	}
-	return listed(api.CheckCalibration, items, "no sensor waits for a calibration", "%d sensors wait for a calibration", "greenctl node calibrate UID")
+	return listed(api.CheckCalibration, items, "no sensor waits for a calibration", "sensors that wait for a calibration: %d", "greenctl node calibrate UID")
 }
 
 // checkSkew looks at nodes of one type that run different firmware.
@@ -261,5 +276,5 @@ func (s *Server) checkSkew(reg *store.Registry) api.Check {
 			}
 		}
 	}
-	return listed(api.CheckVersionSkew, items, "nodes of one type run the same firmware", "nodes of one type run %d different firmwares", "update the older ones")
+	return listed(api.CheckVersionSkew, items, "nodes of one type run the same firmware", "firmwares that differ among nodes of one type: %d", "update the older ones")
 }

@@ -179,6 +179,11 @@ func TestBackup(t *testing.T) {
 	if copied.Registry().Zones["north"] == nil {
 		t.Error("the backup does not hold the zone")
 	}
+	for _, c := range must(h.client.Doctor(h.ctx()))(t).Checks {
+		if c.ID == api.CheckBackupAge && c.Status != api.CheckOK {
+			t.Errorf("after a backup: got %+v", c)
+		}
+	}
 }
 
 func TestPoints(t *testing.T) {

@@ -83,12 +83,14 @@ type looker struct {
 	latest map[greenhouse.PointID]greenhouse.Latest
 }
 
-// driven is an actuator as shown last, without its pointers, to be compared.
+// driven is an actuator as shown last, without its pointers, to be compared. The
+// reason is not in it: it carries figures that change with every decision, and
+// goes along when anything else changes, at the latest with the next lease.
 type driven struct {
 	level, reported    float64
 	hasLevel, hasNode  bool
 	lease, since       greenhouse.Millis
-	owner, reason      string
+	owner              string
 	online             bool
 	command            greenhouse.CommandState
 	node               greenhouse.UID
@@ -152,7 +154,7 @@ func same(a, b float64) bool { return a == b || a != a && b != b }
 func (l *looker) lookActuator(v *view, p *greenhouse.Point, msg *api.Live) {
 	a := v.actuator(p)
 	now := driven{
-		lease: a.LeaseUntil, since: a.Since, owner: a.Owner, reason: a.Reason, online: a.Online, command: a.Command, node: a.Node,
+		lease: a.LeaseUntil, since: a.Since, owner: a.Owner, online: a.Online, command: a.Command, node: a.Node,
 		hasLevel: a.Level != nil, hasNode: a.Reported != nil,
 	}
 	if a.Level != nil {

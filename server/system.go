@@ -137,11 +137,6 @@ func (s *Server) nodeCounts() api.NodeCounts {
 // connection, so that no client takes half a file for a whole one.
 func (s *Server) backup(ctx context.Context, _ *none) (*streamed, error) {
 	by := callerOf(ctx)
-	event := greenhouse.Event{TS: greenhouse.MillisOf(s.now()), Code: "backup_taken", Source: greenhouse.SiteSource, Actor: by.actor}
-	event.Detail, _ = json.Marshal(audit{From: by.from}) // of two strings: it cannot fail
-	if err := s.Journal.Record(event); err != nil {
-		return nil, fmt.Errorf("record backup: %w", err)
-	}
 	return &streamed{Body: func(hc huma.Context) { //nolint:contextcheck // hc carries the request's context
 		out := openBytes(hc, "application/octet-stream", "registry-"+s.now().UTC().Format("20060102T150405Z")+".db")
 		if out.head {
@@ -151,8 +146,21 @@ func (s *Server) backup(ctx context.Context, _ *none) (*streamed, error) {
 			s.log.Error("backup broke off", "error", err)
 			panic(http.ErrAbortHandler)
 		}
+		s.backedUp(by)
 	}}, nil
 }
+
+// backedUp records that a backup left the house whole; the doctor looks for it.
+func (s *Server) backedUp(by caller) {
+	event := greenhouse.Event{TS: greenhouse.MillisOf(s.now()), Code: eventBackup, Source: greenhouse.SiteSource, Actor: by.actor}
+	event.Detail, _ = json.Marshal(audit{From: by.from}) // of two strings: it cannot fail
+	if err := s.Journal.Record(event); err != nil {
+		s.log.Error("backup not recorded", "error", err)
+	}
+}
+
+// eventBackup is the code of the event of a backup.
+const eventBackup = "backup_taken"
 
 // bytesOut is a long answer of bytes, each write of which has its own deadline.
 type bytesOut struct {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"greenhouse"
 	"greenhouse/api"
 )
 
@@ -24,18 +25,18 @@ func cut(s string, sep byte) (before, after string, found bool) {
 // others wanted, what still runs, and what was measured.
 func whyText(w api.Why) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s is at %s: %s by %s (%s).", w.Point, levelText(w.Value), w.Winner.Reason, w.Winner.Owner, w.Winner.Priority)
+	fmt.Fprintf(&b, "%s is %s: %s (%s).", w.Point, levelText(w.Value), w.Winner.Reason, ownerText(w.Winner))
 	for _, l := range w.Losers {
 		switch {
 		case l.Bound():
-			fmt.Fprintf(&b, " %s limits it: %s.", l.Owner, l.Reason)
+			fmt.Fprintf(&b, " Limited by %s: %s.", ownerText(l), l.Reason)
 		default:
-			fmt.Fprintf(&b, " %s wanted %s: %s.", l.Owner, levelText(&l.Value), l.Reason)
+			fmt.Fprintf(&b, " Wanted %s by %s: %s.", levelText(&l.Value), ownerText(l), l.Reason)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Timers)) {
 		if left := w.Timers[name]; left > 0 {
-			fmt.Fprintf(&b, " %s has %.0f s left.", name, left)
+			fmt.Fprintf(&b, " Timer %s: %.0f s left.", name, left)
 		}
 	}
 	for i, in := range w.Inputs {
@@ -55,16 +56,24 @@ func whyText(w api.Why) string {
 	return b.String()
 }
 
+// ownerText names who made a claim, and by what right where that says more.
+func ownerText(c greenhouse.Claim) string {
+	if right := c.Priority.String(); right != c.Owner {
+		return c.Owner + ", " + right
+	}
+	return c.Owner
+}
+
 func levelText(v *float64) string {
 	switch {
 	case v == nil:
-		return "an unknown level"
+		return "at an unknown level"
 	case *v <= 0:
 		return "off"
 	case *v >= 1:
 		return "on"
 	}
-	return fmt.Sprintf("%.0f %%", *v*100)
+	return fmt.Sprintf("at %.0f %%", *v*100)
 }
 
 // join lists reasons in one sentence.

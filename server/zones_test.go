@@ -134,7 +134,7 @@ func TestZoneShowsWhatIsLive(t *testing.T) {
 		t.Errorf("heater: got %+v", act)
 	}
 	why := must(h.client.Why(h.ctx(), "north/heater", ""))(t)
-	if why.Winner.Owner != "heating" || why.Inputs[0].Value != nil || why.Text == "" || !cmp.Equal(why.Terms, map[string]float64{"p": 2}) {
+	if why.Winner.Owner != "heating" || why.Inputs[0].Value != nil || why.Text != "north/heater is on: 2.0 °C below target (heating, control loop). Measured: north/air_temp nothing (bad)." || !cmp.Equal(why.Terms, map[string]float64{"p": 2}) {
 		t.Errorf("why: got %+v", why)
 	}
 	if _, err := h.client.Why(h.ctx(), "north/air_temp", ""); code(err) != "point_not_actuator" {
