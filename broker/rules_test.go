@@ -530,8 +530,15 @@ func TestRetainedIsBounded(t *testing.T) {
 		c.send(c.pub(3, i+1, fmt.Sprintf("gh/%d", i), "x")...)
 		c.want(4)
 	}
+	w := h.login(5, bridge, func(h *hello) { h.id = "watcher" })
+	b := append([]byte{0, 1, 0}, text("bridge/#")...)
+	w.send(frame(0x82, append(b, 0x08))...) // retain as published
+	w.want(9)
 	c.send(c.pub(3, 9, "bridge/x", "x")...) // not among what is retained: handled all the same
 	c.want(4)
+	if _, _, _, head := w.message(); head != 0x30 {
+		t.Errorf("passed on with first byte %#x: the retain flag promises what is not there", head)
+	}
 	if got := h.Stats(); got.Retained != 2 || got.Refused[broker.RefusedRetain] != 2 || got.Received != 5 {
 		t.Errorf("got %+v", got)
 	}
