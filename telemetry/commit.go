@@ -60,7 +60,7 @@ func (e *Engine) committer() {
 
 // linger returns how long the next commit should wait for company.
 func (e *Engine) linger() time.Duration {
-	const auto, slow = 250 * time.Millisecond, 3 * time.Millisecond
+	const auto, slow = 400 * time.Millisecond, 3 * time.Millisecond
 	if e.o.Linger >= 0 {
 		return e.o.Linger
 	}

@@ -69,7 +69,8 @@ func (e *Engine) checkSpace() {
 }
 
 // sealDue seals what the clock has closed, or everything if memory or log grow
-// beyond their bounds.
+// beyond their bounds. What comes late for windows sealed before waits for the
+// next window to close: merging it at once would wear out a card.
 func (e *Engine) sealDue(now time.Time) error {
 	limit := uint32(max(now.Add(-e.o.SealDelay).UnixMilli()/windowMillis, 0))
 	e.mu.RLock()
@@ -78,11 +79,16 @@ func (e *Engine) sealDue(now time.Time) error {
 	if full || e.sealAll.Load() {
 		limit = math.MaxUint32
 	}
+	if limit <= e.sealer.limit && len(e.sealer.frozen) == 0 {
+		return nil
+	}
 	if err := e.seal(limit); err != nil {
 		return err
 	}
 	if limit == math.MaxUint32 {
 		e.sealAll.Store(false)
+	} else {
+		e.sealer.limit = limit
 	}
 	return nil
 }

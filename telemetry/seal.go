@@ -32,6 +32,7 @@ type column struct {
 // sealer moves windows from memory into day files. One pass runs at a time.
 type sealer struct {
 	frozen  []item
+	limit   uint32     // windows before this have been sealed by the clock
 	coder   chunkCoder // encodes
 	old     chunkCoder // decodes what is there already
 	rows    []row
