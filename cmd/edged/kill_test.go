@@ -40,7 +40,7 @@ func TestKillCampaign(t *testing.T) {
 		if i > 0 {
 			c.start(t)
 		}
-		time.Sleep(time.Duration(30+chance.IntN(400)) * time.Millisecond) // the moment of the kill: any will do
+		<-time.After(time.Duration(30+chance.IntN(400)) * time.Millisecond) // the moment of the kill: any will do
 		c.kill(t)
 	}
 	c.start(t)
@@ -113,7 +113,7 @@ func (c *campaign) start(t *testing.T) {
 		if time.Since(begun) > 20*time.Second {
 			t.Fatalf("not ready after %v: %v %v", time.Since(begun), h, err)
 		}
-		time.Sleep(5 * time.Millisecond)
+		<-time.After(5 * time.Millisecond)
 	}
 }
 
@@ -142,7 +142,7 @@ func (c *campaign) settle(t *testing.T) {
 	t.Helper()
 	deadline := time.Now().Add(40 * time.Second)
 	for _, w := range c.writers {
-		for before := w.ackedCount(); w.ackedCount() < before+50; time.Sleep(10 * time.Millisecond) {
+		for before := w.ackedCount(); w.ackedCount() < before+50; <-time.After(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s is not back after the last start", w.uid)
 			}
