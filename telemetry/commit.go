@@ -52,7 +52,7 @@ func (e *Engine) committer() {
 		if len(batches)+len(drops) > 0 {
 			e.commit(batches, drops)
 		} else if e.fault.Load() != nil {
-			e.mend()
+			_ = e.mend() // the next batch hears of it
 		}
 		clear(batches)
 	}
@@ -220,7 +220,7 @@ func (e *Engine) mend() error {
 	if f == nil {
 		return nil
 	}
-	if f.err != errLow && e.o.Now().Sub(f.tried).Abs() < retryAfter {
+	if !errors.Is(f.err, errLow) && e.o.Now().Sub(f.tried).Abs() < retryAfter {
 		return f.err
 	}
 	if e.wal.file == nil {

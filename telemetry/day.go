@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/bits"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -178,17 +177,7 @@ func (f *dayFile) inspect(tx *bolt.Tx) error {
 		return greenhouse.Unavailable("telemetry_newer", "%s has format %d, this edged knows up to %d", f.path, version, dayFormat).
 			WithHint("run the edged that wrote it, or a newer one")
 	}
-	want, err := d.total()
-	n := 0
-	if err == nil {
-		err = d.eachSeries(func(id uint32) error {
-			if r, err := d.record(id); err == nil {
-				n += bits.OnesCount32(r.starts)
-			}
-			return nil
-		})
-	}
-	f.suspect = err != nil || n != want
+	f.suspect = !d.complete()
 	return nil
 }
 

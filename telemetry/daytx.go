@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -60,6 +61,21 @@ func (d *dayTx) finish() error {
 		return nil //nolint:nilerr // told of by inspect
 	}
 	return putMeta(d.meta, metaChunks, binary.AppendUvarint(nil, uint64(n+d.added)))
+}
+
+// complete reports whether the records name as many chunks as there should be.
+func (d *dayTx) complete() bool {
+	want, err := d.total()
+	if err != nil {
+		return false
+	}
+	n := 0
+	err = d.eachSeries(func(id uint32) error {
+		r, err := d.record(id)
+		n += bits.OnesCount32(r.starts)
+		return err
+	})
+	return err == nil && n == want
 }
 
 // absent returns errDamaged for a series that is not found in a file where

@@ -2,7 +2,9 @@ package telemetry_test
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,4 +107,36 @@ func TestRollups(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("packed")
+}
+
+// TestLargestBatches commits frames far larger than a segment: new points with
+// the longest names.
+func TestLargestBatches(t *testing.T) {
+	c := newClock()
+	o := telemetry.Options{Dir: t.TempDir(), Now: c.Now, SegmentBytes: 4096, Linger: time.Hour}
+	e := open(t, o)
+	long := strings.Repeat("x", 240)
+	done := make(chan error, 2)
+	for n := range 2 {
+		b := &telemetry.Batch{Node: "climate-aabb", Urgent: n == 1, Done: func(err error) { done <- err }}
+		for i := range 1 << 14 {
+			b.Readings = append(b.Readings, reading(fmt.Sprintf("%s/%d.%d", long, n, i), c.ms(), math.Sqrt(float64(i))))
+		}
+		if err := e.Submit(context.Background(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustSubmit(t, e, telemetry.Batch{Urgent: true, Readings: []greenhouse.Reading{reading("a/x", c.ms(), 1)}})
+	shut(t, e)
+	e = open(t, o)
+	got := map[greenhouse.PointID]greenhouse.Latest{}
+	e.Snapshot(got)
+	if len(got) != 1<<15+1 || e.Stats().Damaged != 0 {
+		t.Errorf("%d points came back, want %d: %+v", len(got), 1<<15+1, e.Stats())
+	}
 }

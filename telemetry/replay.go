@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -56,8 +57,7 @@ func (e *Engine) resume() error {
 	}
 	// What was replayed may only have been in memory: it is promised from now on.
 	if err := f.Sync(); err != nil {
-		f.Close()
-		return fmt.Errorf("sync log segment: %w", err)
+		return fmt.Errorf("sync log segment: %w", errors.Join(err, f.Close()))
 	}
 	w.file, w.opened = f, true
 	return nil

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -26,7 +27,7 @@ const (
 	segmentHeader = 64
 	frameHeader   = 8
 	frameAlign    = 8
-	maxFrame      = 4 << 20
+	maxFrame      = 16 << 20
 )
 
 // position is a place in the log.
@@ -162,13 +163,12 @@ func readSegment(d Disk, path string, size int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	b := make([]byte, size)
 	n, err := f.ReadAt(b, 0)
-	if err != nil && err != io.EOF {
-		return nil, err
+	if errors.Is(err, io.EOF) {
+		err = nil
 	}
-	return b[:n], nil
+	return b[:n], errors.Join(err, f.Close())
 }
 
 // zeroSegment creates a segment file full of zeros under its name, so that

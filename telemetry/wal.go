@@ -125,8 +125,7 @@ func (w *wal) rotate(mu sync.Locker, need int64) error {
 	s := &segment{number: number, path: path, size: info.Size(), prev: w.tip, end: segmentHeader,
 		pending: map[uint32]struct{}{}, leaving: map[uint32]struct{}{}}
 	if _, err := f.WriteAt(appendSegmentHeader(nil, number, w.tip, w.now()), 0); err != nil {
-		f.Close()
-		return fmt.Errorf("begin log segment: %w", err)
+		return fmt.Errorf("begin log segment: %w", errors.Join(err, f.Close()))
 	}
 	w.count(0, segmentHeader)
 	w.abandon()
