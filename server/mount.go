@@ -171,6 +171,7 @@ func (s *Server) fail(ctx context.Context, id string, err error) error {
 	switch {
 	case p.Status == http.StatusForbidden:
 		s.metrics.refused.Inc()
+	case id == "ready": // not being ready is an answer, not a failure
 	case p.Status >= 500 && ctx.Err() == nil:
 		s.log.Error("operation failed", "operation", id, "error", err)
 	}
