@@ -123,6 +123,7 @@ func (a *applier) message(h batchHead, str *stream, first, last int64) {
 		str.node.at = max(str.node.at, last)
 	}
 	a.st.messages++
+	a.st.arrived = max(a.st.arrived, a.arrived)
 	if h.refused > 0 {
 		g := greenhouse.Gap{From: greenhouse.Millis(a.arrived), To: greenhouse.Millis(a.arrived), Cause: CauseRefused, Count: int64(min(h.refused, 1<<40))}
 		if str != nil {

@@ -34,7 +34,7 @@ func appendCheckpoint(b []byte, st *state, at position, segs []*segment) []byte 
 	b = append(b, checkpointMagic...)
 	b = binary.AppendUvarint(b, at.segment)
 	b = binary.AppendVarint(b, at.offset)
-	for _, v := range [...]int64{st.readings, st.messages, st.refused, st.newest, st.gaps.shift} {
+	for _, v := range [...]int64{st.readings, st.messages, st.refused, st.newest, st.arrived, st.gaps.shift} {
 		b = binary.AppendVarint(b, v)
 	}
 	b = appendPending(b, segs)
@@ -130,7 +130,7 @@ func decodeCheckpoint(data []byte) (*state, checkpoint, error) {
 	st := newState()
 	d := decoder{b: data[len(checkpointMagic):n]}
 	ck.at = position{d.uvarint(), d.varint()}
-	for _, p := range [...]*int64{&st.readings, &st.messages, &st.refused, &st.newest, &st.gaps.shift} {
+	for _, p := range [...]*int64{&st.readings, &st.messages, &st.refused, &st.newest, &st.arrived, &st.gaps.shift} {
 		*p = d.varint()
 	}
 	ck.pending = map[uint64]map[uint32]struct{}{}

@@ -115,8 +115,9 @@ type state struct {
 	boots   map[bootKey]*stream
 	nodes   map[greenhouse.UID]*node
 	gaps    gapList
-	cells   int // readings in head and frozen
-	newest  int64
+	cells   int    // readings in head and frozen
+	newest  int64  // newest sample time stored
+	arrived int64  // newest arrival of a message
 	spare   []*buf // emptied buffers, to be used again
 
 	nextStream uint32

@@ -47,7 +47,8 @@ type Stats struct {
 	Damaged     int64     // damaged files, chunks and log stretches found
 	SealError   string    // why the last sealing or packing failed; "" if it did not
 	SealedAt    greenhouse.Millis
-	Newest      greenhouse.Millis // newest sample time stored
+	Newest      greenhouse.Millis // newest sample time stored, ever
+	LastArrival greenhouse.Millis // newest arrival of a message that is on disk, ever: after Open, the last sign of life before
 }
 
 // Stats returns the engine at a glance. It is cheap enough for a scrape.
@@ -74,7 +75,7 @@ func (e *Engine) Stats() Stats {
 	s.Messages, s.Readings, s.Refused = st.messages, st.readings, st.refused
 	s.LogBytes, s.HeadReadings = e.wal.bytes(), st.cells
 	s.Points, s.Nodes, s.Gaps, s.GapsFolded = len(st.points), len(st.nodes), len(st.gaps.byID), st.gaps.shift
-	s.Newest = greenhouse.Millis(st.newest)
+	s.Newest, s.LastArrival = greenhouse.Millis(st.newest), greenhouse.Millis(st.arrived)
 	return s
 }
 
