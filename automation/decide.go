@@ -2,254 +2,282 @@ package automation
 
 import (
 	"math"
-	"time"
 
 	"greenhouse"
 )
 
-// protectionBand is how far a protection limit must be left again before the
-// protection ends, K.
-const protectionBand = 1
-
-// noPeople is the CO₂ from which people must not be in the zone, ppm.
-const noPeople = 5000
-
-// daylight is the light outside from which it counts as day while the clock is
-// not trusted, W/m².
-const daylight = 20
-
-// view is what one decision sees of the zone.
-type view struct {
-	in       *Input
-	st       *State
-	c        limits
-	now      time.Time
-	auto     bool // loops may act
-	day      bool
-	air, rh  measure
-	co2      measure
-	ppfd     measure
-	out      weather
-	heatSP   float64 // with what drying adds; NaN: no target
-	ventSP   float64 // NaN: no target
-	vent     ventLimit
-	heating  bool    // heat is wanted
-	position float64 // of the vents, before limits; NaN: not wanted by anybody
-	ventWhy  string
-	fan      bool
-	fanWhy   string
-}
-
-// Decide says what a zone wants of each of its actuators, and why. It is a pure
-// function of in and st: no clock, no I/O. What it returns belongs to st.
+// Decide says what a zone wants of each of its actuators, and why. Its outcome
+// depends on in and st alone: no clock, no I/O, no goroutine. What it returns
+// belongs to st.
 //
-// Claims are of safety (frost, heat, CO₂), of interlocks (bounds on vents and
-// valves), of loops, and the failsafe of every actuator; stops, equipment
-// protection and overrides are added where levels are enforced.
+// Claims are of safety (frost, heat, storm, CO₂), of interlocks (bounds that
+// weather and burners set), of the loops, and the failsafe of every actuator.
+// Emergency stops, equipment protection and overrides are added where levels are
+// enforced.
 func Decide(in *Input, st *State) *Decision {
-	st.prepare(in)
-	v := &view{in: in, st: st, c: st.limits, now: in.Now, auto: in.Zone.Mode == greenhouse.ModeAuto || in.Zone.Mode == ""}
-	v.sense()
-	v.daytime()
-	v.setPoints()
-	v.protect()
-	v.heatAndVent()
-	stage := 0
-	for i := range in.Devices {
-		d, w := &in.Devices[i], &st.decision.Wants[i]
-		v.claims(d, w, &stage)
-		v.failsafe(d, w)
-	}
-	v.alarms()
+	st.begin(in)
+	st.sense(in)
+	st.stands()
+	st.aimAt()
+	st.protect()
+	st.dry()
+	st.heat()
+	st.responds()
+	st.ventilate()
+	st.dose()
+	st.lamps()
+	st.mist()
+	st.screens()
+	st.relinquish()
+	st.explain()
+	st.watch()
+	st.summarise()
 	return &st.decision
 }
 
-// sense finds every quantity the blocks look at.
-func (v *view) sense() {
-	get := func(sensors []Sensor, name greenhouse.ChannelName, m *memory) measure {
-		return sense(sensors, name, v.c, m, v.now, v.in.Trusted)
-	}
-	st := v.st
-	v.air = get(v.in.Sensors, "air_temp", &st.air)
-	v.rh = get(v.in.Sensors, "air_rh", &st.rh)
-	v.co2 = get(v.in.Sensors, "co2", &st.co2)
-	v.ppfd = get(v.in.Sensors, "ppfd", &st.ppfd)
-	out := v.in.Outside
-	v.out = weather{temp: get(out, "outside_temp", &st.outTemp), rh: get(out, "outside_rh", &st.outRH),
-		wind: get(out, "wind_speed", &st.wind), rain: get(out, "rain", &st.rain), solar: get(out, "solar", &st.solar)}
+// aims are the set-points as they stand now; NaN for what nobody asked for.
+type aims struct {
+	heat, vent   float64 // °C; heat grows by what drying adds
+	heatBase     float64 // °C, without drying
+	rh, vpd, co2 float64 // %, kPa, ppm
+	dli          float64 // mol/m²
 }
 
-// daytime decides by the schedule, and by light alone while the clock is not
-// trusted.
-func (v *view) daytime() {
+// The light from which it is day while the clock is not trusted.
+const (
+	dayOutside = 20.0 // W/m²
+	dayInside  = 30.0 // µmol/m²/s
+)
+
+// aimAt works out day or night and the set-points. While the clock is not
+// trusted light tells the day, and heating aims a little below the higher of its
+// two levels.
+func (st *State) aimAt() {
+	if st.clockTrusted {
+		st.cal.look(&st.schedule, st.now)
+		st.day = st.cal.day(st.ms)
+	} else {
+		st.day = st.lit(dayOutside, dayInside)
+	}
+	st.decision.Day = st.day
+	t := st.zone.Targets
+	a := aims{heat: math.NaN(), vent: math.NaN(), rh: st.level(t, greenhouse.HumidityMax), vpd: st.level(t, greenhouse.TargetVPD),
+		co2: st.level(t, greenhouse.TargetCO2), dli: st.level(t, greenhouse.DLI)}
+	if v, ok := t[greenhouse.Heating]; ok {
+		a.heat = max(v.Day, v.Night) - 1
+		if st.clockTrusted {
+			a.heat = st.cal.value(v, RampUp, RampDown, st.ms)
+		}
+	}
+	if v, ok := t[greenhouse.Venting]; ok {
+		a.vent = max(v.Day, v.Night)
+		if st.clockTrusted {
+			a.vent = st.cal.value(v, RampUp, RampDown, st.ms)
+		}
+	} else {
+		a.vent = a.heat + st.tuning.DeadZone
+	}
+	a.heatBase = a.heat
+	st.aim = a
+}
+
+// level returns a target of day or night without a ramp, NaN if there is none.
+func (st *State) level(t map[greenhouse.Quantity]greenhouse.Target, q greenhouse.Quantity) float64 {
+	v, ok := t[q]
 	switch {
-	case v.in.Trusted:
-		v.day = v.st.day.isDay(v.in)
-	case v.out.solar.usable():
-		v.day = v.out.solar.value > daylight
-	case v.ppfd.usable():
-		v.day = v.ppfd.value > 30
-	default:
-		v.day = true
+	case !ok:
+		return math.NaN()
+	case st.day:
+		return v.Day
 	}
-	v.st.decision.Day = v.day
+	return v.Night
 }
 
-// setPoints works out the temperatures to heat to and to vent from. Drying raises
-// the one; the dead zone keeps the other above it.
-func (v *view) setPoints() {
-	v.heatSP, v.ventSP = math.NaN(), math.NaN()
-	heat, hasHeat := targetOf(v.in.Zone, greenhouse.Heating, v.day)
-	vent, hasVent := targetOf(v.in.Zone, greenhouse.Venting, v.day)
-	if hasHeat && !v.in.Trusted {
-		t := v.in.Zone.Targets[greenhouse.Heating]
-		heat = max(t.Day, t.Night) - 1
+// lit reports whether there is daylight, as far as a sensor tells: outside above
+// so many W/m², else inside above so many µmol/m²/s beside what the lamps give.
+// Without any light sensor it is dark.
+func (st *State) lit(outside, inside float64) bool {
+	if s := &st.seen[solar]; s.ok() {
+		return s.Value > outside
 	}
-	v.drying()
-	if hasHeat {
-		v.heatSP = heat + 1.5*v.st.humidity
-	}
-	switch {
-	case hasVent && hasHeat:
-		v.ventSP = max(vent, v.heatSP+1)
-	case hasVent:
-		v.ventSP = vent
-	case hasHeat:
-		v.ventSP = v.heatSP + v.c.DeadZone
-	}
+	return st.natural() > inside
 }
 
-// drying sets the demand for drying from the relative humidity.
-func (v *view) drying() {
-	most, wanted := targetOf(v.in.Zone, greenhouse.HumidityMax, v.day)
-	v.st.humidity = 0
-	if v.auto && wanted && v.rh.usable() && v.air.usable() {
-		v.st.humidity = ramp(v.rh.value, most, most+v.c.RHPBand)
+// natural returns the daylight at the crop in µmol/m²/s: what is measured less
+// what the lamps give, else 2.1 µmol a joule of what is measured outside through
+// a cover that lets 60 % pass; NaN without a sensor.
+func (st *State) natural() float64 {
+	if s := &st.seen[ppfd]; s.ok() {
+		return max(0, s.Value-st.tuning.LampPPFD*st.mean(roleLamp))
 	}
+	if s := &st.seen[solar]; s.ok() {
+		return max(0, 2.1*0.6*s.Value)
+	}
+	return math.NaN()
 }
 
-// protect latches frost and heat protection until the limit is left by a kelvin.
-func (v *view) protect() {
-	if !v.air.usable() {
-		v.st.frost, v.st.over = false, false
-		return
+// mean returns how far the actuators of a role are open or on, as far as is
+// known; 0 without one.
+func (st *State) mean(r role) float64 {
+	sum := 0.0
+	for _, i := range st.roles[r] {
+		sum += st.devices[i].applied
 	}
-	cold, hot := v.air.low, v.air.high
-	limit := func(active *bool, beyond, back bool) {
+	if n := len(st.roles[r]); n > 0 {
+		return sum / float64(n)
+	}
+	return 0
+}
+
+// has reports whether the zone has an actuator of a role.
+func (st *State) has(r role) bool { return len(st.roles[r]) > 0 }
+
+// relinquish adds to every actuator the level it has when nobody wants anything,
+// with the reason why no loop does.
+func (st *State) relinquish() {
+	for i := range st.devices {
+		d := &st.devices[i]
+		why := whyNoTarget
 		switch {
-		case beyond:
-			*active = true
-		case back:
-			*active = false
+		case !st.auto:
+			why = whyMode
+		case d.role == roleOther:
+			why = whyManualOnly
+		case d.role <= roleFan && st.seen[airTemp].any && !st.seen[airTemp].ok():
+			why = whyLostAir
+		case d.role == roleMister && !st.seen[airRH].ok():
+			why = whyLostRH
 		}
+		w := &st.decision.Wants[i]
+		lost := why == whyLostAir
+		w.Claims = append(w.Claims, greenhouse.Claim{Priority: greenhouse.PriorityFailsafe, Owner: "failsafe", Value: d.point.Safe, Reason: st.relinquished(d, why), Urgent: lost && d.applied != d.point.Safe})
 	}
-	limit(&v.st.frost, cold <= v.c.FrostLimit, cold > v.c.FrostLimit+protectionBand)
-	limit(&v.st.over, hot >= v.c.HeatLimit, hot < v.c.HeatLimit-protectionBand)
 }
 
-// heatAndVent runs the two sides of the temperature loop, which are never at work
-// together: between them lie the dead zone and the changeover time, except that
-// humid air is let out while heating.
-func (v *view) heatAndVent() {
-	st := v.st
-	v.vent = st.gale.limit(v.out, v.c.VentCap, v.now)
-	v.position = math.NaN()
-	if !v.auto || !v.air.usable() {
-		for i := range st.heat {
-			st.heat[i].reset(v.now)
-		}
-		st.fan.reset(v.now)
-		return
+// relinquished words why no loop drives a device.
+func (st *State) relinquished(d *device, why reason) string {
+	if why != whyMode {
+		return d.notes[slotFailsafe].say(why, 0, 0, 0)
 	}
-	v.heat()
-	v.ventilate()
-	v.exhaust()
+	switch st.zone.Mode {
+	case greenhouse.ModeManual:
+		return "the zone is driven by hand"
+	case greenhouse.ModeMaintenance:
+		return "the zone is in maintenance"
+	}
+	return "the zone is off"
 }
 
-// heat switches the stages of heating: the first at the set-point, each further
-// one a kelvin below the one before and not sooner than the stage delay.
-func (v *view) heat() {
-	st, t := v.st, v.air.towards(higher)
-	if math.IsNaN(v.heatSP) {
-		for i := range st.heat {
-			st.heat[i].reset(v.now)
-		}
-		return
+// claimSlot is one place for a claim at an actuator, so that its wording is kept.
+type claimSlot uint8
+
+const (
+	slotSafety claimSlot = iota
+	slotStorm
+	slotLimit
+	slotLoop
+	slotMore
+	slotFailsafe
+	claimSlots
+)
+
+// want adds a claim for a level to device i.
+func (st *State) want(i int, slot claimSlot, owner string, level float64, why reason, a, b, c float64) {
+	d, w := &st.devices[i], &st.decision.Wants[i]
+	p := greenhouse.PriorityLoop
+	if slot == slotSafety {
+		p = greenhouse.PrioritySafety
+	} else {
+		d.level = level
 	}
-	waiting := v.now.Sub(st.vented) < v.c.changeover && !st.vented.IsZero()
-	for i := range st.heat {
-		h := &st.heat[i]
-		early := i > 0 && !h.on && (!st.heat[i-1].on || v.now.Sub(st.staged) < v.c.stageDelay)
-		if early || waiting && !h.on {
+	w.Claims = append(w.Claims, greenhouse.Claim{Priority: p, Owner: owner, Value: level, Reason: d.notes[slot].say(why, a, b, c), Urgent: slot == slotSafety && math.Abs(d.applied-level) > 0.01})
+}
+
+// bound adds a limit to device i: from below where least, else from above. What
+// Min and Max point to is never written again, for others keep it.
+func (st *State) bound(i int, slot claimSlot, p greenhouse.Priority, owner string, least bool, level float64, why reason, a, b, c float64) {
+	d, w := &st.devices[i], &st.decision.Wants[i]
+	level = math.Round(level*100) / 100
+	cell := d.bounds[slot]
+	if cell == nil || *cell != level {
+		fresh := level
+		cell = &fresh
+		d.bounds[slot] = cell
+	}
+	claim := greenhouse.Claim{Priority: p, Owner: owner, Reason: d.notes[slot].say(why, a, b, c)}
+	if least {
+		claim.Min = cell
+	} else {
+		claim.Max, claim.Urgent = cell, p == greenhouse.PrioritySafety && d.applied > level+0.01
+	}
+	w.Claims = append(w.Claims, claim)
+}
+
+// term notes a term of the loop that drives a role.
+func (st *State) term(r role, name string, v float64) {
+	if st.has(r) && !math.IsNaN(v) && !math.IsInf(v, 0) {
+		st.notes[r].terms[st.flip][name] = math.Round(v*1000) / 1000
+	}
+}
+
+// timer notes how many seconds a timer of a role has left.
+func (st *State) timer(r role, name string, left float64) {
+	if left > 0 && st.has(r) {
+		st.notes[r].timers[st.flip][name] = math.Ceil(left)
+	}
+}
+
+// looks reports whether decisions about a role rest on a quantity.
+func (r role) looks(q quantity) bool {
+	switch r {
+	case roleHeater:
+		return q == airTemp || q == airRH || q == outTemp
+	case roleVent:
+		return q == airTemp || q == airRH || q == outTemp || q == outRH || q == wind || q == rain
+	case roleFan:
+		return q == airTemp || q == airRH || q == airCO2 || q == outTemp || q == outRH
+	case roleLamp:
+		return q == ppfd || q == solar || q == airTemp
+	case roleScreen:
+		return q == solar || q == outTemp || q == ppfd
+	case roleCO2:
+		return q == airCO2 || q == solar || q == ppfd
+	case roleMister:
+		return q == airTemp || q == airRH || q == leafTemp
+	}
+	return false
+}
+
+// explain lists what each decision was made from.
+func (st *State) explain() {
+	for r := range roles {
+		if !st.has(r) {
 			continue
 		}
-		was := h.on
-		if h.step(t, v.heatSP-float64(i), v.c.HeatOn, v.c.HeatOff, v.now); h.on && !was {
-			st.staged = v.now
-		}
-	}
-	if v.heating = st.heat[0].on; v.heating {
-		st.heated = v.now
-	}
-}
-
-// ventilate finds the position of the vents: the wider of what the temperature
-// and what the humidity asks for.
-func (v *view) ventilate() {
-	st, t := v.st, v.air.towards(mean)
-	if !math.IsNaN(v.ventSP) {
-		v.position = 0
-		v.ventWhy = st.phrases[phraseVent].say("air %.1f °C is below venting at %.1f °C", t, v.ventSP)
-		band := ventBand(v.c.VentPBand, v.out)
-		if pos := ramp(t, v.ventSP, v.ventSP+band); pos > 0 {
-			if !st.heated.IsZero() && v.now.Sub(st.heated) < v.c.changeover {
-				v.ventWhy = "heating ended a moment ago: the changeover time keeps vents shut"
-			} else {
-				v.position, st.vented = pos, v.now
-				v.ventWhy = st.phrases[phraseVent].say("air %.1f °C is above venting at %.1f °C", t, v.ventSP)
+		list := &st.notes[r].inputs[st.flip]
+		for k := range st.sensors {
+			s := &st.sensors[k]
+			if !r.looks(s.of) {
+				continue
 			}
+			in := greenhouse.Input{Point: s.point.ID, Value: s.now.Value, Quality: s.now.Quality, AgeS: max(0, s.age.Seconds())}
+			if !s.heard {
+				in.AgeS = -1
+			}
+			*list = append(*list, in)
 		}
-	}
-	if st.humidity > 0 && v.dryOutside() {
-		cold := 1.0
-		if !math.IsNaN(v.heatSP) {
-			cold = ramp(t, v.heatSP-1, v.heatSP)
-		}
-		if least := st.humidity * v.c.RHVentMax * cold; !(least <= v.position) {
-			v.position = least
-			v.ventWhy = st.phrases[phraseHumid].say("humidity %.1f %% is above its most; vents open a little to dry (demand %.1f)", v.rh.value, st.humidity)
+		for _, i := range st.roles[r] {
+			st.decision.Wants[i].Inputs = *list
 		}
 	}
 }
 
-// dryOutside reports whether letting air in dries: outside air must hold at least
-// half a gram less. Where it is not known, vents stay shut for humidity alone.
-func (v *view) dryOutside() bool {
-	if !v.out.temp.usable() || !v.out.rh.usable() {
-		return false
+// summarise fills in what the zone is like.
+func (st *State) summarise() {
+	c := Climate{Air: st.seen[airTemp].Value, RH: st.seen[airRH].Value, CO2: st.seen[airCO2].Value, VPD: math.NaN(), DewPoint: math.NaN(),
+		HeatBelow: st.aim.heat, VentAbove: st.aim.vent, DLI: st.light.sum, Drying: st.drying.demand, CropMargin: st.drying.margin}
+	if st.seen[airTemp].ok() && st.seen[airRH].ok() {
+		c.VPD, c.DewPoint = st.drying.vpd, st.drying.dew
 	}
-	return AbsoluteHumidity(v.out.temp.value, v.out.rh.value) < AbsoluteHumidity(v.air.value, v.rh.value)-0.5
-}
-
-// exhaust runs the fan where open vents are not enough.
-func (v *view) exhaust() {
-	st := v.st
-	if math.IsNaN(v.ventSP) {
-		st.fan.reset(v.now)
-		return
-	}
-	t := v.air.towards(mean)
-	from := v.ventSP + ventBand(v.c.VentPBand, v.out)
-	switch { // mirrored hysteresis: on above, off below
-	case !st.fan.on && t > from+0.5 && v.now.Sub(st.vented) < v.c.changeover:
-		st.fan = hysteresis{on: true, since: v.now}
-	case st.fan.on && t < from-0.5:
-		st.fan = hysteresis{since: v.now}
-	}
-	v.fan = st.fan.on
-	if v.fan {
-		v.fanWhy = st.phrases[phraseFan].say("air %.1f °C is above %.1f °C: vents alone are not enough", t, from)
-	} else {
-		v.fanWhy = st.phrases[phraseFan].say("air %.1f °C does not need the fan below %.1f °C", t, from)
-	}
+	st.decision.Climate = c
 }

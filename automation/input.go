@@ -34,12 +34,12 @@ type Device struct {
 	Online  bool // its node
 }
 
-// Want is what a zone wants of one actuator: claims, and what they rest on. It
-// belongs to the zone's [State] and is good until the next decision.
+// Want is what a zone wants of one actuator: claims, and what they rest on.
+// Inputs, Terms and Timers are shared by the actuators of one kind.
 type Want struct {
 	Point  greenhouse.PointID
-	Claims []greenhouse.Claim
-	Inputs []greenhouse.Input
+	Claims []greenhouse.Claim // good until the next decision; what Min and Max point to never changes
+	Inputs []greenhouse.Input // these three are good until the decision after the next
 	Terms  map[string]float64
 	Timers map[string]float64 // s left
 }
@@ -47,9 +47,22 @@ type Want struct {
 // Decision is what [Decide] came to. It belongs to the zone's [State] and is
 // good until the next decision.
 type Decision struct {
-	Zone       greenhouse.ZoneID
-	At         time.Time
-	Wants      []Want // one for each device
+	Zone  greenhouse.ZoneID
+	At    time.Time
+	Wants []Want // one for each device
+	// Conditions are the alarms that changed, and once a minute all of the zone.
 	Conditions []greenhouse.Condition
 	Day        bool // by the zone's schedule, or by light where the clock is not trusted
+	Climate    Climate
+}
+
+// Climate is what the zone is like and what is aimed at; NaN where it is not
+// known or not wanted.
+type Climate struct {
+	Air, RH, VPD, DewPoint float64 // °C, %, kPa, °C
+	CO2                    float64 // ppm
+	HeatBelow, VentAbove   float64 // °C, effective now: ramps and drying included
+	DLI                    float64 // mol/m² of the crop's day so far
+	Drying                 float64 // demand for drying, 0 to 1
+	CropMargin             float64 // K from the dew point to the coldest part of the crop
 }

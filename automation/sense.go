@@ -2,165 +2,201 @@ package automation
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"greenhouse"
 )
 
-// disagreement is how far two air temperatures may part before the safe one of
-// them counts, K.
-const disagreement = 2
-
-// side says which of two disagreeing values is the safe one.
-type side int
+// quantity is something measured that decisions are made from.
+type quantity uint8
 
 const (
-	mean side = iota
-	lower
-	higher
+	airTemp quantity = iota
+	airRH
+	airCO2
+	leafTemp
+	ppfd
+	solar
+	outTemp
+	outRH
+	wind
+	rain
+	quantities
+	noQuantity = quantities
 )
 
-// measure is one quantity of a zone as control sees it.
-type measure struct {
-	value   float64
-	quality greenhouse.Quality // Good or Held: control may act on it
-	age     time.Duration      // of the value used
-	spread  float64            // between the highest and the lowest good sensor
-	good    int                // sensors that count
-	any     bool               // there is such a sensor
-	low     float64            // lowest and highest good value, for protection
-	high    float64
+// quantityOf returns what a channel of that name measures.
+func quantityOf(n greenhouse.ChannelName) quantity {
+	switch n {
+	case "air_temp":
+		return airTemp
+	case "air_rh":
+		return airRH
+	case "co2":
+		return airCO2
+	case "leaf_temp":
+		return leafTemp
+	case "ppfd":
+		return ppfd
+	case "solar":
+		return solar
+	case "outside_temp":
+		return outTemp
+	case "outside_rh":
+		return outRH
+	case "wind_speed":
+		return wind
+	case "rain":
+		return rain
+	}
+	return noQuantity
 }
 
-// usable reports whether control may act on it.
-func (m measure) usable() bool { return m.any && m.quality <= greenhouse.Held }
+// weather reports whether the quantity is the same for all zones of a site.
+func (q quantity) weather() bool { return q >= solar && q <= rain }
 
-// memory is the last good value of a quantity.
-type memory struct {
-	value float64
-	at    time.Time
+// rate returns how much a healthy sensor changes in a minute at most, 0 for any
+// amount.
+func (q quantity) rate() float64 {
+	switch q {
+	case airTemp:
+		return 3
+	case airRH:
+		return 15
+	case airCO2:
+		return 400
+	}
+	return 0
 }
 
-// sense finds a quantity among sensors: the value of one, the mean of two that
-// agree, the median of three and more. When all have failed, the last good value
-// holds for a while. Order of quality, then of age, decides nothing else.
-func sense(sensors []Sensor, name greenhouse.ChannelName, c limits, m *memory, now time.Time, trusted bool) measure {
-	out := measure{value: math.NaN(), quality: greenhouse.Bad, low: math.Inf(1), high: math.Inf(-1)}
-	var buf [16]float64
-	good := buf[:0]
-	youngest := time.Duration(math.MaxInt64)
-	for i := range sensors {
-		s := &sensors[i]
-		if s.Point.Name != name || s.Point.Kind != greenhouse.Sensor {
-			continue
-		}
-		out.any = true
-		age, quality := s.state(c, now, trusted)
-		if quality == greenhouse.Good && len(good) < cap(good) {
-			good = append(good, s.Latest.Value)
-			youngest = min(youngest, age)
-			continue
-		}
-		out.quality = min(out.quality, max(quality, greenhouse.Suspect))
+// agree returns how far two healthy sensors may differ.
+func (q quantity) agree() float64 {
+	switch q {
+	case airTemp, leafTemp, outTemp:
+		return 2
+	case airRH, outRH:
+		return 10
+	case airCO2:
+		return 200
 	}
-	if out.good = len(good); out.good == 0 {
-		if !m.at.IsZero() && now.Sub(m.at) <= c.hold {
-			out.value, out.quality, out.age = m.value, greenhouse.Held, now.Sub(m.at)
-			out.low, out.high = m.value, m.value
-		}
-		return out
-	}
-	slices.Sort(good)
-	out.low, out.high = good[0], good[len(good)-1]
-	out.value, out.quality, out.age, out.spread = middle(good), greenhouse.Good, youngest, out.high-out.low
-	*m = memory{out.value, now.Add(-min(youngest, c.hold))}
-	return out
+	return math.Inf(1)
 }
 
-// state returns how old the sensor's reading is and how far it may be trusted.
-func (s *Sensor) state(c limits, now time.Time, trusted bool) (time.Duration, greenhouse.Quality) {
-	if !s.Heard {
-		return math.MaxInt64, greenhouse.Stale
+// Probe judges the readings of one sensor.
+type Probe struct {
+	Min, Max float64       // plausible range
+	Rate     float64       // largest believable change in a minute; 0: any
+	Stale    time.Duration // a reading older than this is none
+	Hold     time.Duration // how old the last good value may be and still stand in; default 300 s
+}
+
+// How a jump beyond the rate is believed after all: as many readings in a row
+// that agree, or as long without one that contradicts.
+const (
+	jumpReadings = 3
+	jumpTime     = 20 * time.Second
+)
+
+// ProbeState is what a [Probe] remembers. The zero value never heard anything.
+type ProbeState struct {
+	Value  float64       // the last good one
+	Age    time.Duration // of it
+	Has    bool          // there was one
+	At     greenhouse.Millis
+	jump   float64
+	jumped int
+	since  time.Duration // of the jump
+}
+
+// Judged is a value that may be used, and how far.
+type Judged struct {
+	Value   float64            // NaN if there is none
+	Quality greenhouse.Quality // Good or Held may be used
+	Fault   greenhouse.Quality // why it is not Good; Good if it is
+}
+
+// Step judges the latest reading of a sensor, whose age was computed by the
+// caller. A reading that was read back from disk at the start is none: nothing
+// is switched on before the sensor has spoken in this run.
+func (p Probe) Step(s ProbeState, l greenhouse.Latest, age, dt time.Duration) (Judged, ProbeState) {
+	s.Age += dt
+	fault := p.fault(l, age)
+	if fault == greenhouse.Good && p.jumps(&s, l, dt) {
+		fault = greenhouse.Suspect
 	}
-	if s.Latest.Seen.IsZero() { // read back from disk: nothing is switched on by what was before the start
-		return s.Latest.Age(now, true), greenhouse.Stale
+	s.At = l.At
+	if fault == greenhouse.Good {
+		s.Value, s.Age, s.Has, s.jumped = l.Value, max(age, 0), true, 0
+		return Judged{l.Value, greenhouse.Good, greenhouse.Good}, s
 	}
-	age := s.Latest.Age(now, trusted)
+	if s.Has && s.Age <= p.Hold {
+		return Judged{s.Value, greenhouse.Held, fault}, s
+	}
+	return Judged{math.NaN(), fault, fault}, s
+}
+
+// fault returns what is wrong with a reading by itself.
+func (p Probe) fault(l greenhouse.Latest, age time.Duration) greenhouse.Quality {
 	switch {
-	case s.Latest.Quality == greenhouse.Bad || math.IsNaN(s.Latest.Value):
-		return age, greenhouse.Bad
-	case age > c.staleAfter(s.Interval):
-		return age, greenhouse.Stale
+	case l.Seen.IsZero() || age > p.Stale:
+		return greenhouse.Stale
+	case math.IsNaN(l.Value) || l.Quality == greenhouse.Bad:
+		return greenhouse.Bad
+	case l.Quality != greenhouse.Good:
+		return l.Quality
+	case l.Value < p.Min || l.Value > p.Max:
+		return greenhouse.Suspect
 	}
-	return age, s.Latest.Quality
+	return greenhouse.Good
 }
 
-// middle returns the mean of one or two sorted values, the median of more.
-func middle(sorted []float64) float64 {
-	n := len(sorted)
-	if n%2 == 1 {
-		return sorted[n/2]
+// jumps reports whether a plausible reading is too far from the last good one to
+// be believed yet.
+func (p Probe) jumps(s *ProbeState, l greenhouse.Latest, dt time.Duration) bool {
+	if p.Rate == 0 || !s.Has || math.Abs(l.Value-s.Value) <= p.Rate*max(1, s.Age.Minutes()) {
+		return false
 	}
-	return (sorted[n/2-1] + sorted[n/2]) / 2
+	switch {
+	case s.jumped == 0 || math.Abs(l.Value-s.jump) > p.Rate:
+		s.jump, s.jumped, s.since = l.Value, 1, 0
+	case l.At != s.At:
+		s.jump, s.jumped = l.Value, s.jumped+1
+		s.since += dt
+	default:
+		s.since += dt
+	}
+	return s.jumped < jumpReadings && s.since < jumpTime
 }
 
-// towards returns the value to act on where two sensors disagree: the one on the
-// safe side of what is at stake.
-func (m measure) towards(s side) float64 {
-	if m.good != 2 || m.spread < disagreement {
-		return m.value
-	}
-	switch s {
-	case lower:
-		return m.low
-	case higher:
-		return m.high
-	}
-	return m.value
+// Voted is what several sensors of one quantity say together.
+type Voted struct {
+	Value, Lo, Hi float64
+	Spread        float64 // between the highest and the lowest
+	N             int     // sensors counted
+	Agree         bool    // they lie close enough together
 }
 
-// limits are a zone's parameters with their defaults filled in.
-type limits struct {
-	greenhouse.Control
-	hold, changeover, stageDelay, stale time.Duration
-}
-
-// limitsOf fills in the defaults of docs/control.md.
-func limitsOf(c greenhouse.Control) limits {
-	or := func(v *float64, d float64) {
-		if *v == 0 {
-			*v = d
+// Vote combines the values of sensors that are all usable: one alone is
+// believed; of two the mean, and where they differ by more than tolerance, both
+// ends count, each for the hazard it is the safe side of; of three or more the
+// median. It sorts values in place.
+func Vote(values []float64, tolerance float64) Voted {
+	n := len(values)
+	if n == 0 {
+		return Voted{Value: math.NaN(), Lo: math.NaN(), Hi: math.NaN()}
+	}
+	for i := 1; i < n; i++ {
+		for j := i; j > 0 && values[j] < values[j-1]; j-- {
+			values[j], values[j-1] = values[j-1], values[j]
 		}
 	}
-	or(&c.HeatOn, 0.3)
-	or(&c.HeatOff, 0.2)
-	or(&c.DeadZone, 3)
-	or(&c.VentPBand, 2)
-	or(&c.FrostLimit, 4)
-	or(&c.HeatLimit, 35)
-	or(&c.VentCap, 0.5)
-	or(&c.RHPBand, 8)
-	or(&c.RHVentMax, 0.1)
-	or(&c.CO2Max, 1600)
-	c.DeadZone = max(c.DeadZone, 1)
-	c.VentPBand = max(c.VentPBand, 0.5)
-	seconds := func(v, d int) time.Duration {
-		if v == 0 {
-			v = d
-		}
-		return time.Duration(v) * time.Second
+	mid := values[n/2]
+	if n%2 == 0 {
+		mid = (values[n/2-1] + values[n/2]) / 2
 	}
-	return limits{c, seconds(c.HoldS, 300), seconds(c.ChangeoverS, 300), seconds(c.StageDelayS, 120), time.Duration(c.StaleAfterS) * time.Second}
-}
-
-// staleAfter returns from which age a sensor that sends every interval is stale.
-func (l limits) staleAfter(interval time.Duration) time.Duration {
-	if l.stale > 0 {
-		return l.stale
+	v := Voted{Value: mid, Lo: mid, Hi: mid, Spread: values[n-1] - values[0], N: n, Agree: values[n-1]-values[0] <= tolerance}
+	if n == 2 && !v.Agree {
+		v.Lo, v.Hi = values[0], values[1]
 	}
-	if interval <= 0 {
-		interval = 10 * time.Second
-	}
-	return max(3*interval, 90*time.Second)
+	return v
 }

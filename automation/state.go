@@ -1,92 +1,254 @@
 package automation
 
 import (
-	"fmt"
 	"math"
 	"time"
 
 	"greenhouse"
 )
 
-// maxStages is how many heaters of one zone are switched in turn; more follow
-// the last.
-const maxStages = 4
-
-// State is what a zone's control remembers from one decision to the next. The
-// zero value is a zone that has just been switched on. One goroutine has it at a
-// time.
+// State is what a zone's control remembers from one decision to the next, with
+// the buffers that decisions are made in. The zero value is a zone that has just
+// been switched on. One goroutine has it at a time.
 type State struct {
-	limits  limits
-	version uint64 // of the zone the limits are of
-	day     daytime
-	gale    gale
-	light   light
+	binding
+	decision Decision
+	at       time.Time     // of the last decision
+	began    time.Time     // of the first
+	usual    time.Duration // between the last two
+	told     time.Time     // when all conditions were told last
 
-	air, rh, co2, ppfd                memory
-	outTemp, outRH, wind, rain, solar memory
-	heat                              [maxStages]hysteresis
-	staged                            time.Time // last heating stage switched on
-	heated, vented                    time.Time // last time heating, or venting for temperature, was wanted
-	fan, lamp, dose                   hysteresis
-	frost, over                       bool // protection is at work, until a kelvin beyond its limit
-	phrases                           [phraseCount]phrase
-	decision                          Decision
-	ventMost, zero                    float64   // behind the bounds of claims
-	humidity                          float64   // demand for drying, 0 to 1
-	began                             time.Time // of the first decision
+	// What this decision sees.
+	now          time.Time
+	dt           time.Duration // since the last decision; 0 after a pause: nothing is integrated over it
+	elapse       time.Duration // the same, pauses included
+	ms           int64
+	auto         bool // loops may act
+	day          bool
+	clockTrusted bool
+	seen         [quantities]seen
+	aim          aims
+
+	cal     calendar
+	safety  safety
+	heating heating
+	venting venting
+	drying  drying
+	gas     gassing
+	light   lighting
+	misting misting
+	screen  screening
+	flat    flat
+	alarms  [alarmCount]alarm
 }
 
-// The reasons that carry numbers; each is worded anew only when its numbers
-// have changed by what a grower would notice.
+// binding is what a zone is made of, worked out anew when that changes.
+type binding struct {
+	zone     *greenhouse.Zone
+	tuning   tuning
+	control  greenhouse.Control
+	schedule Schedule
+	edges    [2]greenhouse.DayEdge
+	points   []*greenhouse.Point // of Sensors, Devices and Outside as last seen
+	sensors  []sensor
+	devices  []device
+	roles    [roles][]int // devices by what they do
+	notes    [roles]ledger
+	flip     int // which of the two buffers of a ledger is written
+	values   []float64
+}
+
+// seen is one quantity as control sees it.
+type seen struct {
+	Voted
+	quality greenhouse.Quality
+	any     bool // there is such a sensor
+}
+
+// ok reports whether control may act on it.
+func (s seen) ok() bool { return s.any && s.quality <= greenhouse.Held }
+
+// sensor is one sensor with what is remembered of it.
+type sensor struct {
+	point   *greenhouse.Point
+	index   int // in Sensors, or in Outside
+	outside bool
+	of      quantity
+	probe   Probe
+	state   ProbeState
+	now     Judged
+	age     time.Duration
+	heard   bool
+	alarms  [sensorAlarms]alarm
+}
+
+// role is what an actuator does in its zone.
+type role uint8
+
 const (
-	phraseHeat = iota
-	phraseVent
-	phraseFan
-	phraseLamp
-	phraseCO2
-	phraseFrost
-	phraseOver
-	phraseBlind
-	phraseHumid
-	phraseCount
+	roleHeater role = iota
+	roleVent
+	roleFan
+	roleLamp
+	roleScreen
+	roleCO2
+	roleMister
+	roleOther
+	roles
 )
 
-// phrase is a reason with two numbers in it.
-type phrase struct {
-	format string
-	a, b   float64
-	text   string
-}
-
-// say returns the reason with a and b to one decimal.
-func (p *phrase) say(format string, a, b float64) string {
-	a, b = math.Round(a*10)/10, math.Round(b*10)/10
-	if p.format != format || p.a != a || p.b != b {
-		*p = phrase{format, a, b, fmt.Sprintf(format, a, b)}
+func roleOf(n greenhouse.ChannelName) role {
+	switch n {
+	case "heater":
+		return roleHeater
+	case "vent":
+		return roleVent
+	case "fan":
+		return roleFan
+	case "lamp":
+		return roleLamp
+	case "screen":
+		return roleScreen
+	case "co2_valve":
+		return roleCO2
+	case "mister":
+		return roleMister
 	}
-	return p.text
+	return roleOther
 }
 
-// prepare sizes the buffers and fills in the limits, where the zone changed.
-func (st *State) prepare(in *Input) {
-	if st.version != in.Zone.Version || st.limits.hold == 0 {
-		st.limits, st.version = limitsOf(in.Zone.Control), in.Zone.Version
+// device is one actuator with what is remembered of it.
+type device struct {
+	point   *greenhouse.Point
+	role    role
+	spec    greenhouse.ClassSpec
+	level   float64 // wanted by the loops in the last decision
+	applied float64 // what really holds, as far as is known
+	known   bool
+	differs time.Duration // for which applied has not been what was wanted
+	ran     time.Duration // on, since the daemon started
+	pulses  Pulses
+	notes   [claimSlots]note
+	bounds  [claimSlots]*float64
+}
+
+// ledger explains the decisions about the actuators of one role. There are two
+// of each, written in turn, so that the last one may still be read.
+type ledger struct {
+	inputs [2][]greenhouse.Input
+	terms  [2]map[string]float64
+	timers [2]map[string]float64
+}
+
+// pause is the time between two decisions from which on time is not integrated:
+// the process was stopped, or the machine slept.
+const pause = 25 * time.Second
+
+// begin readies the state for a decision.
+func (st *State) begin(in *Input) {
+	if !st.holds(in) {
+		st.bind(in)
 	}
 	if st.began.IsZero() {
-		st.began = in.Now
+		st.began, st.at = in.Now, in.Now
 	}
+	st.elapse = max(0, in.Now.Sub(st.at))
+	st.dt = st.elapse
+	if st.dt > max(pause, 5*st.usual) {
+		st.dt = 0
+		st.forget()
+	}
+	st.usual = st.elapse
+	st.now, st.at, st.ms = in.Now, in.Now, in.Now.UnixMilli()
+	st.zone, st.clockTrusted = in.Zone, in.Trusted
+	st.auto = in.Zone.Mode == greenhouse.ModeAuto || in.Zone.Mode == ""
+	st.flip = 1 - st.flip
 	d := &st.decision
-	d.Zone, d.At = in.Zone.ID, in.Now
-	d.Conditions = d.Conditions[:0]
-	for len(d.Wants) < len(in.Devices) {
-		d.Wants = append(d.Wants, Want{Claims: make([]greenhouse.Claim, 0, 6), Inputs: make([]greenhouse.Input, 0, 4), Terms: make(map[string]float64, 4), Timers: make(map[string]float64, 2)})
+	d.Zone, d.At, d.Conditions = in.Zone.ID, in.Now, d.Conditions[:0]
+	for r := range st.roles {
+		if len(st.roles[r]) > 0 {
+			l := &st.notes[r]
+			l.inputs[st.flip] = l.inputs[st.flip][:0]
+			clear(l.terms[st.flip])
+			clear(l.timers[st.flip])
+		}
 	}
-	d.Wants = d.Wants[:len(in.Devices)]
-	for i := range d.Wants {
-		w := &d.Wants[i]
-		w.Point = in.Devices[i].Point.ID
-		w.Claims, w.Inputs = w.Claims[:0], w.Inputs[:0]
-		clear(w.Terms)
-		clear(w.Timers)
+	for i := range st.devices {
+		st.observe(&st.devices[i], &in.Devices[i], &d.Wants[i])
 	}
+}
+
+// observe takes what really became of a device.
+func (st *State) observe(d *device, in *Device, w *Want) {
+	d.applied, d.known = in.Applied, in.Known
+	if !d.known {
+		d.applied = 0
+	}
+	if d.applied > 0 {
+		d.ran += st.dt
+	}
+	if d.differs += st.dt; math.Abs(d.applied-d.level) < 0.06 || !d.known {
+		d.differs = 0
+	}
+	w.Claims = w.Claims[:0]
+	l := &st.notes[d.role]
+	w.Terms, w.Timers = l.terms[st.flip], l.timers[st.flip]
+}
+
+// forget starts shortest times off anew after a pause: nobody knows what
+// happened meanwhile.
+func (st *State) forget() {
+	for _, s := range [...]*Switch{&st.heating.stages.First, &st.venting.fans.First, &st.light.lamp} {
+		if !s.On {
+			s.Since = 0
+		}
+	}
+	for i := range st.devices {
+		if p := &st.devices[i].pulses; !p.On {
+			p.Since = 0
+		}
+	}
+}
+
+// holds reports whether the zone is still made of what it was bound to.
+func (st *State) holds(in *Input) bool {
+	n := len(in.Sensors) + len(in.Devices)
+	shared := st.shared(in)
+	if !shared {
+		n += len(in.Outside)
+	}
+	if st.zone == nil || n != len(st.points) || st.control != in.Zone.Control || st.zone.ID != in.Zone.ID || !st.scheduled(in) {
+		return false
+	}
+	i := 0
+	for k := range in.Sensors {
+		if in.Sensors[k].Point != st.points[i] {
+			return false
+		}
+		i++
+	}
+	for k := range in.Devices {
+		if in.Devices[k].Point != st.points[i] {
+			return false
+		}
+		i++
+	}
+	for k := 0; !shared && k < len(in.Outside); k++ {
+		if in.Outside[k].Point != st.points[i] {
+			return false
+		}
+		i++
+	}
+	return true
+}
+
+// shared reports whether the zone is its own weather station.
+func (st *State) shared(in *Input) bool {
+	return len(in.Outside) == 0 || len(in.Outside) == len(in.Sensors) && &in.Outside[0] == &in.Sensors[0]
+}
+
+// scheduled reports whether day and night still begin when they did.
+func (st *State) scheduled(in *Input) bool {
+	s := &st.schedule
+	return st.edges == [2]greenhouse.DayEdge{in.Zone.DayFrom, in.Zone.DayUntil} && s.Latitude == in.Site.Latitude && s.Longitude == in.Site.Longitude && s.Location == in.Location
 }

@@ -1,0 +1,154 @@
+package automation
+
+import (
+	"math"
+
+	"greenhouse"
+)
+
+// bind takes the zone as it is made now. What was remembered of sensors and
+// devices that are still there is kept, by the id of their points.
+func (st *State) bind(in *Input) {
+	if !st.scheduled(in) || st.zone == nil {
+		st.schedule = ScheduleOf(in.Zone, in.Site, in.Location)
+		st.edges = [2]greenhouse.DayEdge{in.Zone.DayFrom, in.Zone.DayUntil}
+		st.cal = calendar{}
+	}
+	st.zone, st.control, st.tuning = in.Zone, in.Zone.Control, tuningOf(in.Zone.Control)
+	st.points = st.points[:0]
+	for i := range in.Sensors {
+		st.points = append(st.points, in.Sensors[i].Point)
+	}
+	for i := range in.Devices {
+		st.points = append(st.points, in.Devices[i].Point)
+	}
+	for i := 0; !st.shared(in) && i < len(in.Outside); i++ {
+		st.points = append(st.points, in.Outside[i].Point)
+	}
+	st.bindSensors(in)
+	st.bindDevices(in)
+}
+
+func (st *State) bindSensors(in *Input) {
+	old := st.sensors
+	st.sensors = make([]sensor, 0, len(in.Sensors)+4)
+	var own [quantities + 1]bool
+	for i := range in.Sensors {
+		p := in.Sensors[i].Point
+		if p.Kind == greenhouse.Actuator || p.Node == "" {
+			continue
+		}
+		q := quantityOf(p.Name)
+		own[q] = true
+		st.addSensor(&in.Sensors[i], i, false, q, old)
+	}
+	for i := 0; !st.shared(in) && i < len(in.Outside); i++ {
+		p := in.Outside[i].Point
+		if q := quantityOf(p.Name); q.weather() && !own[q] && p.Kind != greenhouse.Actuator && p.Node != "" {
+			st.addSensor(&in.Outside[i], i, true, q, old)
+		}
+	}
+	st.values = make([]float64, 0, len(st.sensors))
+}
+
+func (st *State) addSensor(s *Sensor, index int, outside bool, q quantity, old []sensor) {
+	n := sensor{point: s.Point, index: index, outside: outside, of: q}
+	n.probe = Probe{Min: math.Inf(-1), Max: math.Inf(1), Rate: q.rate(), Stale: st.tuning.staleAfter(s.Interval), Hold: st.tuning.hold}
+	if spec, ok := greenhouse.StandardChannel(s.Point.Name); ok {
+		n.probe.Min, n.probe.Max = spec.Min, spec.Max
+	}
+	if s.Point.Min != nil {
+		n.probe.Min = *s.Point.Min
+	}
+	if s.Point.Max != nil {
+		n.probe.Max = *s.Point.Max
+	}
+	for i := range old {
+		if old[i].point.ID == s.Point.ID && old[i].point.Node == s.Point.Node {
+			n.state, n.alarms = old[i].state, old[i].alarms
+		}
+	}
+	st.sensors = append(st.sensors, n)
+}
+
+func (st *State) bindDevices(in *Input) {
+	old := st.devices
+	st.devices = make([]device, len(in.Devices))
+	st.decision.Wants = make([]Want, len(in.Devices))
+	for r := range st.roles {
+		st.roles[r] = nil
+	}
+	for i := range in.Devices {
+		p := in.Devices[i].Point
+		d := &st.devices[i]
+		for k := range old {
+			if old[k].point.ID == p.ID {
+				*d = old[k]
+			}
+		}
+		d.point, d.role, d.spec = p, roleOf(p.Name), p.Class.Spec()
+		st.roles[d.role] = append(st.roles[d.role], i)
+		st.decision.Wants[i] = Want{Point: p.ID, Claims: make([]greenhouse.Claim, 0, 4)}
+	}
+	for r := range st.roles {
+		st.notes[r] = ledger{}
+		if len(st.roles[r]) == 0 {
+			continue
+		}
+		for k := range 2 {
+			st.notes[r].terms[k], st.notes[r].timers[k] = make(map[string]float64, 8), make(map[string]float64, 4)
+		}
+	}
+}
+
+// sense judges every sensor and has those of one quantity vote.
+func (st *State) sense(in *Input) {
+	for i := range st.sensors {
+		s := &st.sensors[i]
+		src := &in.Sensors
+		if s.outside {
+			src = &in.Outside
+		}
+		f := &(*src)[s.index]
+		s.heard = f.Heard
+		if !f.Heard {
+			s.now, s.age = Judged{math.NaN(), greenhouse.Stale, greenhouse.Stale}, 0
+			continue
+		}
+		s.age = f.Latest.Age(in.Now, in.Trusted)
+		s.now, s.state = s.probe.Step(s.state, f.Latest, s.age, st.elapse)
+	}
+	for q := range quantities {
+		st.seen[q] = st.vote(q)
+	}
+}
+
+// vote combines the sensors of a quantity: those that are good, else those that
+// hold their last value.
+func (st *State) vote(q quantity) seen {
+	out := seen{quality: greenhouse.Bad}
+	for _, accept := range [...]greenhouse.Quality{greenhouse.Good, greenhouse.Held} {
+		st.values = st.values[:0]
+		for i := range st.sensors {
+			s := &st.sensors[i]
+			if s.of != q {
+				continue
+			}
+			out.any = true
+			if s.now.Quality == accept {
+				st.values = append(st.values, s.now.Value)
+			} else if s.now.Quality > greenhouse.Held {
+				out.quality = min(out.quality, s.now.Quality)
+			}
+		}
+		if len(st.values) > 0 {
+			out.Voted, out.quality = Vote(st.values, q.agree()), accept
+			return out
+		}
+		if !out.any {
+			break
+		}
+	}
+	out.Voted = Vote(nil, 0)
+	return out
+}

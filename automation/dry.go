@@ -1,0 +1,108 @@
+package automation
+
+import (
+	"math"
+	"time"
+)
+
+// How drying works.
+const (
+	dryHeat     = 1.5  // K that heating is raised by at most
+	dryBudget   = 0.5  // kWh/m² a day spent on that
+	dryWorth    = 0.5  // g/m³ that outside air must be drier by
+	dryVPDBand  = 0.3  // kPa over which the demand grows to its most
+	cropLag     = 3.0  // h, time constant of fruit after air
+	cropMargin  = 1.5  // K above the dew point where drying begins for the crop's sake
+	cropWet     = 0.5  // K above the dew point where it counts as wet
+	rhSaturated = 99.5 // % from which a sensor tells nothing any more
+)
+
+// drying is the state of the humidity side.
+type drying struct {
+	vpd, dew  float64 // kPa, °C; NaN unknown
+	demand    float64 // 0 to 1
+	fruit     float64 // °C of fruit, which follows the air slowly
+	primed    bool
+	margin    float64       // K from the dew point to the coldest part of the crop; NaN unknown
+	wet       time.Duration // for which the margin has been too small
+	saturated time.Duration // for which the humidity has been at the end of its scale
+	useful    bool          // letting air in dries
+	limited   bool          // the budget is spent
+}
+
+// dry finds how much drying is wanted: by the humidity, by the vapour pressure
+// deficit, or because the crop is about to be wet. It raises the set-point of
+// heating accordingly and keeps venting above it.
+func (st *State) dry() {
+	y, air, rh := &st.drying, &st.seen[airTemp], &st.seen[airRH]
+	y.vpd, y.dew, y.margin, y.demand = math.NaN(), math.NaN(), math.NaN(), 0
+	if y.saturated += st.dt; !rh.ok() || rh.Value < rhSaturated {
+		y.saturated = 0
+	}
+	wanted := !math.IsNaN(st.aim.rh) || !math.IsNaN(st.aim.vpd)
+	if air.ok() && rh.ok() {
+		y.vpd, y.dew = VPD(air.Value, rh.Value), DewPoint(air.Value, rh.Value)
+		st.crop()
+		if wanted && st.auto && y.saturated < time.Hour {
+			y.demand = st.dryDemand()
+		}
+	} else {
+		y.primed, y.wet = false, 0
+	}
+	y.useful = st.driesOutside()
+	y.limited = st.tuning.HeaterWM2 > 0 && st.heating.budget >= dryBudget && st.heating.date == st.cal.date
+	if !y.limited && st.has(roleHeater) {
+		st.aim.heat += math.Round(y.demand*dryHeat*10) / 10
+	}
+	if !math.IsNaN(st.aim.heat) {
+		st.aim.vent = max(st.aim.vent, st.aim.heat+leastDeadZone)
+	}
+}
+
+// dryDemand returns the largest of the three demands.
+func (st *State) dryDemand() float64 {
+	y, h := &st.drying, 0.0
+	if !math.IsNaN(st.aim.rh) {
+		h = max(h, clamp((st.seen[airRH].Value-st.aim.rh)/st.tuning.RHPBand, 0, 1))
+	}
+	if !math.IsNaN(st.aim.vpd) {
+		h = max(h, clamp((st.aim.vpd-0.1-y.vpd)/dryVPDBand, 0, 1))
+	}
+	return max(h, clamp((cropMargin-y.margin)/cropMargin, 0, 1))
+}
+
+// crop follows the temperature of the crop, which after a cold night is last to
+// warm and first to be wet.
+func (st *State) crop() {
+	y, air := &st.drying, &st.seen[airTemp]
+	if !y.primed {
+		y.fruit, y.primed = air.Value, true
+	}
+	y.fruit += (air.Value - y.fruit) * (1 - math.Exp(-st.dt.Hours()/cropLag))
+	coldest := min(y.fruit, air.Value)
+	if l := &st.seen[leafTemp]; l.ok() {
+		coldest = min(coldest, l.Lo)
+	}
+	y.margin = coldest - y.dew
+	if y.wet += st.dt; y.margin >= cropWet {
+		y.wet = 0
+	}
+}
+
+// driesOutside reports whether outside air holds enough less water. Where only
+// its temperature is known it counts as saturated; where nothing is known, as
+// drier, for it almost always is colder.
+func (st *State) driesOutside() bool {
+	air, rh, out, outside := &st.seen[airTemp], &st.seen[airRH], &st.seen[outTemp], &st.seen[outRH]
+	if !air.ok() || !rh.ok() {
+		return false
+	}
+	if !out.ok() {
+		return true
+	}
+	humidity := 100.0
+	if outside.ok() {
+		humidity = outside.Value
+	}
+	return AbsoluteHumidity(out.Value, humidity) < AbsoluteHumidity(air.Value, rh.Value)-dryWorth
+}

@@ -1,0 +1,116 @@
+package automation
+
+import (
+	"time"
+
+	"greenhouse"
+)
+
+// How a house without vents changes its air against humidity: the fan runs for
+// a few minutes, then the air is warmed again.
+const (
+	purgeEvery = 20 * time.Minute
+	purgeRun   = 3 * time.Minute
+	purgeFrom  = 0.3 // of the demand for drying
+)
+
+// runFans brings fans in where vents are as open as they may be and the
+// temperature still rises, or from the set-point on where there are no vents.
+// limit is how far the weather lets vents open.
+func (st *State) runFans(band, limit float64, blocked bool, because reason) {
+	v, k, fans := &st.venting, &st.tuning, st.roles[roleFan]
+	if len(fans) == 0 {
+		return
+	}
+	from := st.aim.vent
+	if st.has(roleVent) {
+		from += band * min(limit, 1)
+	}
+	if v.open += st.dt; st.has(roleVent) && v.pos < limit-0.005 {
+		v.open = 0
+	}
+	p := Stager{N: len(fans), First: Hysteresis{On: k.HeatOn, Off: 0.5}, Delay: k.stageDelay}
+	for _, i := range fans {
+		p.First.MinOn, p.First.MinOff = max(p.First.MinOn, st.devices[i].spec.MinOn), max(p.First.MinOff, st.devices[i].spec.MinOff)
+	}
+	later := st.has(roleVent) && v.open < k.stageDelay && v.air < from+changeoverEscape
+	err := v.air - from
+	if blocked || later && !v.fans.First.On {
+		err = min(err, 0)
+	}
+	var hold Hold
+	v.fans, hold = p.Step(v.fans, err, st.dt)
+	n := v.fans.Count()
+	st.term(roleFan, "set_point", from)
+	st.term(roleFan, "error", v.air-from)
+	st.holdTimer(roleFan, hold, v.fans, p)
+	st.pick(fans, n)
+	purge := st.purges()
+	for _, i := range fans {
+		d := &st.devices[i]
+		why, c := st.fanReason(d.level > 0, later, blocked, from), k.HeatOn
+		switch {
+		case why == whyFanStays:
+			c = 0.5
+		case why == whyVentWaits || why == whyVentHeat:
+			why = because
+		}
+		if purge && d.level == 0 {
+			st.want(i, slotLoop, "humidity", 1, whyFanPurge, st.value(airRH), 0, 0)
+			continue
+		}
+		st.want(i, slotLoop, "venting", d.level, why, v.air, from, c)
+	}
+	st.burners()
+}
+
+// fanReason words the state of one fan.
+func (st *State) fanReason(on, later, blocked bool, from float64) reason {
+	hot := st.venting.air > from+st.tuning.HeatOn
+	switch {
+	case on && hot:
+		return whyFanOn
+	case on:
+		return whyFanStays
+	case blocked && hot:
+		return whyVentWaits
+	case later && hot:
+		return whyFanLater
+	}
+	return whyFanOff
+}
+
+// purges reports whether the fan of a house without vents changes the air now.
+func (st *State) purges() bool {
+	v, y := &st.venting, &st.drying
+	if st.has(roleVent) || !y.useful || y.demand < purgeFrom {
+		v.purge, v.purging = 0, false
+		return false
+	}
+	v.purge = (v.purge + st.dt) % purgeEvery
+	v.purging = v.purge < purgeRun
+	return v.purging
+}
+
+// burners keeps burners off while an exhaust fan runs, which would draw their
+// flue gas into the house.
+func (st *State) burners() {
+	if !st.fanRuns() {
+		return
+	}
+	for _, i := range st.roles[roleHeater] {
+		if st.devices[i].spec.Class == greenhouse.ClassBurner {
+			st.bound(i, slotLimit, greenhouse.PriorityInterlock, "burner", false, 0, whyBurner, 0, 0, 0)
+		}
+	}
+}
+
+// fanRuns reports whether a fan runs or is about to.
+func (st *State) fanRuns() bool {
+	for _, i := range st.roles[roleFan] {
+		if d := &st.devices[i]; d.level > 0 || d.applied > 0 {
+			return true
+		}
+	}
+	return false
+}

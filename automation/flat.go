@@ -1,0 +1,73 @@
+package automation
+
+import (
+	"math"
+	"time"
+
+	"greenhouse"
+)
+
+// When a flat line is a fault. Healthy air temperature was seen to stand for 110
+// minutes in commercial houses, so standing alone proves nothing: it takes both
+// temperature and humidity, and something that should have moved them.
+const (
+	flatLong      = 45 * time.Minute
+	noResponse    = 20 * time.Minute // of full heat
+	leastResponse = 0.3              // K that it should have moved the air by
+)
+
+// flat follows how long temperature and humidity have stood still together, and
+// what should have moved them meanwhile.
+type flat struct {
+	t, rh   float64
+	for_    time.Duration
+	heater  [2]float64 // least and most level since
+	out     [2]float64 // °C, least and most since
+	vents   float64    // most open since
+	frozen  bool
+	started bool
+}
+
+// stands notices sensors that are frozen, and takes their temperature out of
+// use. Where several sensors vote, they watch each other.
+func (st *State) stands() {
+	f, air, rh := &st.flat, &st.seen[airTemp], &st.seen[airRH]
+	if air.quality != greenhouse.Good || rh.quality != greenhouse.Good || air.N != 1 || rh.N != 1 {
+		*f = flat{}
+		return
+	}
+	heater, out, vents := st.mean(roleHeater), st.value(outTemp), st.mean(roleVent)
+	if !f.started || air.Value != f.t || rh.Value != f.rh {
+		*f = flat{t: air.Value, rh: rh.Value, heater: [2]float64{heater, heater}, out: [2]float64{out, out}, vents: vents, started: true}
+		return
+	}
+	f.for_ += st.dt
+	f.heater[0], f.heater[1] = min(f.heater[0], heater), max(f.heater[1], heater)
+	if !math.IsNaN(out) {
+		f.out[0], f.out[1] = min(f.out[0], out), max(f.out[1], out)
+	}
+	f.vents = max(f.vents, vents)
+	moved := f.heater[1]-f.heater[0] >= 0.3 || f.vents >= 0.1 || f.out[1]-f.out[0] >= 1
+	f.frozen = f.for_ >= flatLong && moved && rh.Value < 99 || f.for_ >= noResponse && f.heater[0] >= 0.9
+	if f.frozen {
+		air.Voted, air.quality = Vote(nil, 0), greenhouse.Suspect
+	}
+}
+
+// responds follows what full heat does to the air.
+func (st *State) responds() {
+	h, air := &st.heating, &st.seen[airTemp]
+	full := st.has(roleHeater) && st.mean(roleHeater) >= 0.9 && air.ok() && !(air.Value > st.aim.heat-0.5)
+	switch {
+	case !full:
+		h.full = 0
+	case h.full == 0:
+		h.full, h.from = max(st.dt, 1), air.Value
+	default:
+		h.full += st.dt
+		if h.full < noResponse || air.Value-h.from < leastResponse {
+			return
+		}
+		h.full, h.from = 1, air.Value
+	}
+}

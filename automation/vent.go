@@ -1,0 +1,206 @@
+package automation
+
+import (
+	"math"
+	"time"
+
+	"greenhouse"
+)
+
+// VentBand returns over how many kelvin vents go from shut to open: wider the
+// colder and windier it is outside (unknown: NaN), so that little cold air comes
+// in at a time; never under 0.5 K. HortiMaX and Hoogendoorn controllers scale
+// their bands the same way.
+func VentBand(base, outside, wind float64) float64 {
+	if !math.IsNaN(outside) {
+		base += 0.25 * max(0, 15-outside)
+	}
+	if !math.IsNaN(wind) {
+		base += 0.15 * max(0, wind)
+	}
+	return max(0.5, base)
+}
+
+// Vent opens vents in proportion to the temperature above the set-point, with a
+// slow integral.
+type Vent struct {
+	Band  float64       // K, see [VentBand]
+	Ti    time.Duration // integral time; default 1800 s
+	Decay time.Duration // with which the integral fades below the set-point; default 600 s
+}
+
+// Step returns the position wanted, its proportional part, and the integral as
+// it is afterwards. The integral grows only while the position is neither at its
+// end nor at limit.
+func (p Vent) Step(integral, t, setPoint, limit float64, dt time.Duration) (pos, proportional, after float64) {
+	proportional = (t - setPoint) / p.Band
+	pos = clamp(proportional+integral, 0, 1)
+	switch {
+	case t < setPoint-0.5:
+		integral *= math.Exp(-dt.Seconds() / p.Decay.Seconds())
+	case pos < limit && pos < 1 || proportional < 0:
+		integral = clamp(integral+proportional*dt.Seconds()/p.Ti.Seconds(), 0, 1)
+	}
+	return clamp(proportional+integral, 0, 1), proportional, integral
+}
+
+// venting is the state of vents and fans.
+type venting struct {
+	air      float64 // °C, filtered
+	primed   bool
+	integral float64
+	pos      float64 // wanted for temperature, 0 to 1
+	last     idle    // vents or fans were wanted for temperature
+	storm    time.Duration
+	wet      time.Duration
+	hotLimit float64       // how far vents may open against heat
+	open     time.Duration // for which vents have been as open as they may
+	fans     Stages
+	purge    time.Duration // of the cycle that changes the air of a house with fans alone
+	purging  bool
+}
+
+// airFilter is the time constant of the temperature that vents follow.
+const airFilter = 30 * time.Second
+
+// ventilate drives vents and fans. They never work against heat: between them
+// lie the dead zone and the changeover time; only drying may do both at once.
+func (st *State) ventilate() {
+	v, air := &st.venting, &st.seen[airTemp]
+	if !st.has(roleVent) && !st.has(roleFan) {
+		return
+	}
+	limit, why, num := st.weatherLimit()
+	for _, i := range st.roles[roleVent] {
+		if limit < 1 {
+			st.bound(i, slotLimit, greenhouse.PriorityInterlock, "weather", false, limit, why, num, 0, 0)
+		}
+	}
+	if !st.auto || !air.ok() || math.IsNaN(st.aim.vent) {
+		st.ventOff()
+		return
+	}
+	if !v.primed {
+		v.air, v.primed = air.Hi, true
+	}
+	v.air += (air.Hi - v.air) * (1 - math.Exp(-st.dt.Seconds()/airFilter.Seconds()))
+	band := VentBand(st.tuning.VentPBand, st.value(outTemp), st.value(wind))
+	blocked, because := st.ventBlocked()
+	pos, prop, integral := Vent{Band: band, Ti: 1800 * time.Second, Decay: 600 * time.Second}.Step(v.integral, v.air, st.aim.vent, limit, st.dt)
+	v.pos, v.integral = math.Round(pos*100)/100, integral
+	if v.pos < 0.02 {
+		v.pos = 0
+	}
+	if blocked {
+		v.pos, v.integral = 0, 0
+	}
+	st.term(roleVent, "set_point", st.aim.vent)
+	st.term(roleVent, "error", v.air-st.aim.vent)
+	st.term(roleVent, "p_band", band)
+	st.term(roleVent, "p", prop)
+	st.term(roleVent, "i", v.integral)
+	st.term(roleVent, "limit", limit)
+	st.openVents(band, blocked, because)
+	st.runFans(band, min(limit, st.stormLimit()), blocked, because)
+	st.venting.last.step(v.pos > 0 || v.fans.Count() > 0, st.dt)
+}
+
+// value returns a voted value, NaN if it may not be used.
+func (st *State) value(q quantity) float64 {
+	if s := &st.seen[q]; s.ok() {
+		return s.Value
+	}
+	return math.NaN()
+}
+
+// ventOff resets the loop.
+func (st *State) ventOff() {
+	v := &st.venting
+	since := v.fans.First.Since + st.dt
+	if v.fans.First.On {
+		since = 0
+	}
+	v.primed, v.integral, v.pos, v.open, v.purge, v.purging = false, 0, 0, 0, 0, false
+	v.fans = Stages{First: Switch{Since: since}}
+	for _, r := range [...]role{roleVent, roleFan} {
+		for _, i := range st.roles[r] {
+			st.devices[i].level = st.devices[i].point.Safe
+		}
+	}
+	v.last.step(false, st.dt)
+}
+
+// ventBlocked reports whether heat forbids venting for temperature.
+func (st *State) ventBlocked() (bool, reason) {
+	h := &st.heating
+	if h.last.now() {
+		return true, whyVentHeat
+	}
+	left := h.last.left(st.tuning.changeover)
+	if left > 0 && st.venting.air < st.aim.vent+changeoverEscape {
+		st.timer(roleVent, "changeover", left.Seconds())
+		st.timer(roleFan, "changeover", left.Seconds())
+		return true, whyVentWaits
+	}
+	return false, whyNone
+}
+
+// openVents claims the position for temperature and the least one for drying.
+func (st *State) openVents(band float64, blocked bool, because reason) {
+	v, y := &st.venting, &st.drying
+	why := whyVentShut
+	switch {
+	case v.pos > 0:
+		why = whyVentOpen
+	case blocked && v.air > st.aim.vent:
+		why = because
+	}
+	least := 0.0
+	if y.useful {
+		least = y.demand * st.tuning.RHVentMax
+		if !math.IsNaN(st.aim.heatBase) {
+			least *= clamp(v.air-(st.aim.heatBase-1), 0, 1)
+		}
+	}
+	st.term(roleVent, "drying", least)
+	for _, i := range st.roles[roleVent] {
+		st.want(i, slotLoop, "venting", v.pos, why, v.air, st.aim.vent, band)
+		if least >= 0.01 {
+			st.bound(i, slotMore, greenhouse.PriorityLoop, "humidity", true, least, whyVentHumid, st.value(airRH), 0, 0)
+			st.devices[i].level = max(v.pos, least)
+		}
+	}
+}
+
+// weatherLimit returns how far vents may open in this weather for comfort, and
+// why no further.
+func (st *State) weatherLimit() (limit float64, why reason, num float64) {
+	limit = 1
+	tighten := func(most float64, r reason, n float64) {
+		if most < limit {
+			limit, why, num = most, r, n
+		}
+	}
+	w, wet, out := &st.seen[wind], &st.seen[rain], &st.seen[outTemp]
+	if !w.ok() || !wet.ok() {
+		tighten(st.tuning.VentCap, whyNoWeather, 0)
+	}
+	if w.ok() {
+		tighten(max(stormMost, clamp((stormWind-w.Hi)/(stormWind-8), 0, 1)), whyWind, w.Hi)
+	}
+	if out.ok() && out.Value < 2 {
+		tighten(0.1, whyFrostOut, out.Value)
+	}
+	if st.venting.wet > 0 {
+		tighten(0.1, whyRain, 0)
+	}
+	return limit, why, num
+}
+
+// stormLimit returns how far a storm lets vents open.
+func (st *State) stormLimit() float64 {
+	if st.venting.storm > 0 {
+		return stormMost
+	}
+	return 1
+}

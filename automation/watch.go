@@ -1,0 +1,193 @@
+package automation
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"greenhouse"
+)
+
+// settling is how long after the start sensors may take to be heard before that
+// is an alarm.
+const settling = 90 * time.Second
+
+// retell is how often all conditions are told, changed or not.
+const retell = time.Minute
+
+// alarmKind is one alarm of a zone.
+type alarmKind uint8
+
+const (
+	alarmFrost alarmKind = iota
+	alarmHot
+	alarmBlind
+	alarmHeld
+	alarmDisagree
+	alarmFrozen
+	alarmCO2High
+	alarmCO2Danger
+	alarmCO2Leak
+	alarmCO2NoEffect
+	alarmDryLimited
+	alarmWet
+	alarmSaturated
+	alarmNoHeat
+	alarmCount
+)
+
+// alarm is what was told of one alarm.
+type alarm struct {
+	active, told bool
+	value        float64 // shown in the text when it became active
+	text         string
+}
+
+// code, severity and text of an alarm. The number is what was measured when it
+// came.
+func (k alarmKind) what() (code string, s greenhouse.Severity, text string) {
+	switch k {
+	case alarmFrost:
+		return "frost_protection", greenhouse.Critical, "the air fell to %.1f °C, the frost limit: heat is forced on and vents shut"
+	case alarmHot:
+		return "heat_protection", greenhouse.Critical, "the air rose to %.1f °C, the heat limit: heat is forced off and vents open"
+	case alarmBlind:
+		return "climate_blind", greenhouse.Critical, "no usable air temperature: heating and venting are at their safe levels"
+	case alarmHeld:
+		return "sensor_held", greenhouse.Warning, "the air temperature is lost; its last value, %.1f °C, is used for a short time"
+	case alarmDisagree:
+		return "sensors_disagree", greenhouse.Warning, "two air temperatures differ by %.1f K: the safer one counts for each purpose"
+	case alarmFrozen:
+		return "sensor_frozen", greenhouse.Critical, "air temperature and humidity stand still at %.1f °C while they should move: they are not used"
+	case alarmCO2High:
+		return "co2_high", greenhouse.Warning, "CO₂ rose to %.0f ppm: air the zone before working in it"
+	case alarmCO2Danger:
+		return "co2_dangerous", greenhouse.Critical, "CO₂ rose to %.0f ppm: nobody may be in there"
+	case alarmCO2Leak:
+		return "co2_leak", greenhouse.Critical, "CO₂ rises by %.0f ppm a minute with the valve shut: does it leak?"
+	case alarmCO2NoEffect:
+		return "co2_no_effect", greenhouse.Warning, "a quarter of an hour of dosing raised nothing: bottle empty, valve or sensor; dosing rests"
+	case alarmDryLimited:
+		return "humidity_limited", greenhouse.Warning, "the heat allowed for drying is used up for today"
+	case alarmWet:
+		return "crop_wet", greenhouse.Warning, "the crop has been within %.1f K of the dew point for half an hour"
+	case alarmSaturated:
+		return "humidity_saturated", greenhouse.Warning, "the humidity has been at the end of its scale for an hour: its sensor tells nothing"
+	case alarmNoHeat:
+		return "heat_no_response", greenhouse.Warning, "full heat for twenty minutes moved the air by %.1f K only: heater or sensor, or it is too cold outside"
+	}
+	return "", greenhouse.Info, ""
+}
+
+// watch tells the alarms of the zone and of its sensors.
+func (st *State) watch() {
+	all := st.told.IsZero() || st.now.Sub(st.told) >= retell
+	if all {
+		st.told = st.now
+	}
+	source := greenhouse.Source("")
+	for k := range alarmCount {
+		active, value := st.alarming(k)
+		a := &st.alarms[k]
+		if !all && active == a.active {
+			continue
+		}
+		code, severity, text := k.what()
+		if active && (!a.active || a.text == "") {
+			a.value, a.text = value, text
+			if verbs(text) > 0 {
+				a.text = fmt.Sprintf(text, value)
+			}
+		}
+		if a.active = active; a.text != "" {
+			text = a.text
+		}
+		if source == "" {
+			source = greenhouse.ZoneSource(st.zone.ID)
+		}
+		st.decision.Conditions = append(st.decision.Conditions, greenhouse.Condition{Source: source, Code: code, Severity: severity, Active: active, Text: text})
+	}
+	for i := range st.sensors {
+		if s := &st.sensors[i]; !s.outside {
+			st.watchSensor(s, all)
+		}
+	}
+}
+
+// alarming reports whether an alarm holds, and the number that belongs to it.
+func (st *State) alarming(k alarmKind) (bool, float64) {
+	air, gas := &st.seen[airTemp], &st.seen[airCO2]
+	switch k { // those that no mode holds back
+	case alarmFrost:
+		return st.safety.frost, air.Lo
+	case alarmHot:
+		return st.safety.hot, air.Hi
+	case alarmCO2Danger:
+		return st.safety.co2Dangerous, gas.Hi
+	case alarmCO2Leak:
+		return st.gas.leak >= 2*time.Minute, st.gas.rise
+	}
+	if st.quiet() {
+		return false, 0
+	}
+	steered := !math.IsNaN(st.aim.vent)
+	switch k {
+	case alarmBlind:
+		return steered && !air.ok(), 0
+	case alarmHeld:
+		return steered && air.any && air.quality == greenhouse.Held, air.Value
+	case alarmDisagree:
+		return air.ok() && air.N > 1 && !air.Agree, air.Spread
+	case alarmFrozen:
+		return st.flat.frozen, st.flat.t
+	case alarmCO2High:
+		return gas.ok() && gas.Hi >= co2Warns, gas.Hi
+	case alarmCO2NoEffect:
+		return st.gas.lockout > 0, 0
+	case alarmDryLimited:
+		return st.drying.limited && st.drying.demand > 0, 0
+	case alarmWet:
+		return st.drying.wet >= 30*time.Minute && st.wantsDry(), cropWet
+	case alarmSaturated:
+		return st.drying.saturated >= time.Hour, 0
+	case alarmNoHeat:
+		return st.heating.full >= noResponse && air.Value-st.heating.from < leastResponse, air.Value - st.heating.from
+	}
+	return false, 0
+}
+
+// wantsDry reports whether anybody set a target for humidity.
+func (st *State) wantsDry() bool { return !math.IsNaN(st.aim.rh) || !math.IsNaN(st.aim.vpd) }
+
+// quiet reports whether alarms are held back: in maintenance, and at the start.
+func (st *State) quiet() bool {
+	return st.zone.Mode == greenhouse.ModeMaintenance || st.now.Sub(st.began) < settling
+}
+
+// The alarms of one sensor.
+const (
+	sensorStale = iota
+	sensorImplausible
+	sensorAlarms
+)
+
+// watchSensor tells what is wrong with a sensor that was heard before.
+func (st *State) watchSensor(s *sensor, all bool) {
+	fault := s.now.Fault
+	for k := range sensorAlarms {
+		code, text := "sensor_stale", "no value has come for too long"
+		active := fault == greenhouse.Stale
+		if k == sensorImplausible {
+			code, text, active = "sensor_implausible", "the sensor fails or says what cannot be", fault == greenhouse.Bad || fault == greenhouse.Suspect
+		}
+		active = active && s.heard && !st.quiet()
+		a := &s.alarms[k]
+		if !all && a.told && active == a.active {
+			continue
+		}
+		if a.active, a.told = active, true; a.text == "" {
+			a.text = string(greenhouse.PointSource(s.point.ID))
+		}
+		st.decision.Conditions = append(st.decision.Conditions, greenhouse.Condition{Source: greenhouse.Source(a.text), Code: code, Severity: greenhouse.Warning, Active: active, Text: text})
+	}
+}
