@@ -434,3 +434,55 @@ func heap() int64 {
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
+
+// BenchmarkOpenLog replays a log of 50,000 points and 2,000,000 readings, as
+// much as the head holds before it is sealed early.
+func BenchmarkOpenLog(b *testing.B) {
+	const nodes, channels, rounds = 5000, 10, 40
+	c := newClock()
+	o := telemetry.Options{Dir: b.TempDir(), Now: c.Now, Maintain: -1, SegmentBytes: 4 << 20, MinFree: -1}
+	e, err := telemetry.Open(o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var pending sync.WaitGroup
+	for seq := range rounds {
+		for n := range nodes {
+			bt := &telemetry.Batch{Node: greenhouse.UID(fmt.Sprintf("climate-%04d", n)), Boot: "b", Seq: uint64(seq + 1), HasSeq: true, Arrived: c.Now(), Done: func(error) { pending.Done() }}
+			for ch := range channels {
+				bt.Readings = append(bt.Readings, reading(fmt.Sprintf("z%d/v%c", n, 'a'+ch), c.ms()+greenhouse.Millis(n%40), float64((seq*7+ch)%50)/10))
+			}
+			pending.Add(1)
+			if err := e.Submit(context.Background(), bt); err != nil {
+				b.Fatal(err)
+			}
+		}
+		c.add(10 * time.Second)
+	}
+	pending.Wait()
+	log := e.Stats().LogBytes
+	if err := e.Close(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	for _, name := range []string{"state.a", "state.b"} { // as after a crash
+		os.Remove(filepath.Join(o.Dir, name))
+	}
+	b.ResetTimer()
+	for b.Loop() {
+		e, err := telemetry.Open(o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if n := e.Stats().HeadReadings; n != nodes*channels*rounds {
+			b.Fatalf("%d readings came back", n)
+		}
+		e.Close(context.Background())
+		for _, name := range []string{"state.a", "state.b"} {
+			os.Remove(filepath.Join(o.Dir, name))
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(log)/(nodes*rounds), "log-B/msg")
+	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/open")
+}

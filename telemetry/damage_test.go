@@ -32,11 +32,12 @@ func built(t testing.TB) (o telemetry.Options, c *clock, want map[key]float64) {
 		t.Fatal(err)
 	}
 	want = map[key]float64{}
+	rnd := rand.New(rand.NewPCG(8, 8))
 	for i := range 1500 {
 		b := telemetry.Batch{Node: "climate-aabb", Boot: "a", Seq: uint64(i + 1), HasSeq: true, Arrived: c.Now()}
 		for j := range 4 {
 			k := key{greenhouse.PointID("a/p" + strconv.Itoa(j)), c.ms() + greenhouse.Millis(i*7%40)}
-			want[k] = float64((i*(j+3))%101) / 10
+			want[k] = rnd.Float64() * 100 // no short decimal, so that files are full of data
 			b.Readings = append(b.Readings, reading(string(k.point), k.at, want[k]))
 		}
 		mustSubmit(t, e, b)

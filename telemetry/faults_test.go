@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -350,5 +351,61 @@ func TestCursorWalksEverythingOnce(t *testing.T) {
 				t.Errorf("%s: sample %d is %+v in pieces, %+v at once", step, i, pieces[i], whole.Samples[i])
 			}
 		}
+	}
+}
+
+// fullDisk has no room for new files while full is set.
+type fullDisk struct {
+	telemetry.OSDisk
+	full *atomic.Bool
+}
+
+func (d fullDisk) Open(name string, flag int) (telemetry.File, error) {
+	if flag&os.O_CREATE != 0 && d.full.Load() {
+		return nil, &os.PathError{Op: "open", Path: name, Err: syscall.ENOSPC}
+	}
+	return d.OSDisk.Open(name, flag)
+}
+
+func TestNoRoomForASegment(t *testing.T) {
+	c := newClock()
+	disk := fullDisk{full: &atomic.Bool{}}
+	o := telemetry.Options{Dir: t.TempDir(), Now: c.Now, Disk: disk, SegmentBytes: 4096}
+	e := open(t, o)
+	disk.full.Store(true)
+	acked := 0
+	send := func() error {
+		b := telemetry.Batch{Arrived: c.Now()}
+		for i := range 100 {
+			b.Readings = append(b.Readings, reading("a/x", c.ms()+greenhouse.Millis(i), math.Sqrt(float64(i))))
+		}
+		err := submit(t, e, b)
+		if err == nil {
+			acked += 100
+		}
+		c.add(time.Minute)
+		return err
+	}
+	var err error
+	for n := 0; n < 2000 && err == nil; n++ {
+		err = send()
+	}
+	if !errors.Is(err, greenhouse.ErrUnavailable) || !e.Stats().Paused {
+		t.Fatalf("a full disk answered %v", err)
+	}
+	if err := e.Seal(); err == nil {
+		t.Error("sealed on a full disk")
+	}
+	disk.full.Store(false)
+	if err := send(); err != nil {
+		t.Fatalf("with room again: %v", err)
+	}
+	if err := e.Seal(); err != nil {
+		t.Error(err)
+	}
+	shut(t, e)
+	e = open(t, o)
+	if got := len(raw(t, e, "a/x")); got != acked {
+		t.Errorf("%d readings are there, %d were acknowledged", got, acked)
 	}
 }

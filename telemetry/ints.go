@@ -111,6 +111,9 @@ func (c *columns) attempt(mode byte, first, g, param int64) {
 	if mode == modeDelta || mode == modeLine {
 		b = binary.AppendVarint(b, param)
 	}
+	if mode == modeLine {
+		b = binary.AppendVarint(b, c.center())
+	}
 	w := bitWriter{buf: b}
 	coder := newRLGR()
 	coder.encode(&w, c.res)
@@ -118,6 +121,18 @@ func (c *columns) attempt(mode byte, first, g, param int64) {
 	if len(c.best) == 0 || len(c.try) < len(c.best) {
 		c.best, c.try = c.try, c.best
 	}
+}
+
+// center moves the residuals so that their median is zero, and returns by how
+// much: the first value, through which a line goes, may be far off the mean.
+func (c *columns) center() int64 {
+	c.sorted = append(c.sorted[:0], c.res...)
+	slices.Sort(c.sorted)
+	m := c.sorted[len(c.sorted)/2]
+	for i := range c.res {
+		c.res[i] -= m
+	}
+	return m
 }
 
 // residuals fills res with what the predictor leaves of u[1:]; u[0] is 0.
@@ -142,7 +157,7 @@ func residuals(mode byte, param int64, u, res []int64) {
 }
 
 // restore turns residuals into values in place: the inverse of residuals.
-func restore(mode byte, param, first, g int64, v []int64) {
+func restore(mode byte, param, center, first, g int64, v []int64) {
 	v[0] = first
 	v = v[1:]
 	var last, step, mean int64
@@ -165,7 +180,7 @@ func restore(mode byte, param, first, g int64, v []int64) {
 		}
 	case modeLine:
 		for i, r := range v {
-			v[i] = first + (r+(int64(i+1)*param>>lineShift))*g
+			v[i] = first + (r+center+(int64(i+1)*param>>lineShift))*g
 		}
 	}
 }
@@ -191,6 +206,10 @@ func decodeColumn(src []byte, v []int64) ([]byte, error) {
 	if mode == modeDelta || mode == modeLine {
 		param = d.varint()
 	}
+	center := int64(0)
+	if mode == modeLine {
+		center = d.varint()
+	}
 	if d.err != nil {
 		return nil, d.err
 	}
@@ -199,6 +218,6 @@ func decodeColumn(src []byte, v []int64) ([]byte, error) {
 	if !coder.decode(&r, v[1:]) {
 		return nil, errColumn
 	}
-	restore(mode, param, first, g, v)
+	restore(mode, param, center, first, g, v)
 	return d.b[r.bytes():], nil
 }
