@@ -101,22 +101,10 @@ func (c *control) Apply(dec *automation.Decision) {
 	wants := make([]actuation.Want, len(dec.Wants))
 	for i := range dec.Wants {
 		w := &dec.Wants[i]
-		wants[i] = actuation.Want{Point: w.Point, Claims: w.Claims, Inputs: slices.Clone(w.Inputs), Terms: cloneTerms(w.Terms), Timers: cloneTerms(w.Timers)}
+		wants[i] = actuation.Want{Point: w.Point, Claims: w.Claims, Inputs: w.Inputs, Terms: w.Terms, Timers: w.Timers}
 	}
 	c.d.actuators.Apply(dec.Zone, dec.At, wants)
 	c.d.clerk.observe(c.d.raised.changed(dec.Conditions)...)
-}
-
-// cloneTerms copies the terms of a decision, nil for none.
-func cloneTerms(m map[string]float64) map[string]float64 {
-	if len(m) == 0 {
-		return nil
-	}
-	out := make(map[string]float64, len(m))
-	for k, v := range m {
-		out[k] = v
-	}
-	return out
 }
 
 // cycled hears how a cycle went.
