@@ -17,8 +17,8 @@ type Controller struct {
 	wake chan struct{} // a cycle is due
 	save chan struct{} // a flush is due
 
-	flushing   sync.Mutex // one flush at a time; taken before publishing
-	publishing sync.Mutex // one publication at a time; taken before mu
+	flushing   chan struct{} // holds one token: one flush at a time; taken before publishing
+	publishing sync.Mutex    // one publication at a time; taken before mu
 
 	mu        sync.Mutex
 	actuators []*actuator // in the order of the plant
@@ -130,7 +130,7 @@ func New(o Options) (*Controller, error) {
 	}
 	o = o.defaults()
 	c := &Controller{
-		o: o, now: o.Now, log: o.Log, wake: make(chan struct{}, 1), save: make(chan struct{}, 1),
+		o: o, now: o.Now, log: o.Log, wake: make(chan struct{}, 1), save: make(chan struct{}, 1), flushing: make(chan struct{}, 1),
 		points: map[greenhouse.PointID]*actuator{}, zones: map[greenhouse.ZoneID]*zone{}, nodes: map[greenhouse.UID]*node{},
 		orders: map[greenhouse.CommandID]*order{}, recent: newRecent(), unlatched: map[greenhouse.ZoneID]bool{},
 		told: map[greenhouse.UID]struct{}{}, stopAll: latch{registry: o.StoppedAll},
@@ -165,6 +165,9 @@ func (c *Controller) settleOld(cmd greenhouse.Command, now time.Time) {
 // Run calls [Controller.Cycle] every Period and whenever something urgent
 // arrived, until ctx ends. It stops nothing: see [Controller.Shutdown].
 func (c *Controller) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { c.repeatStops(ctx) })
 	t := time.NewTicker(c.o.Period)
 	defer t.Stop()
 	for {

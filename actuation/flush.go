@@ -19,8 +19,8 @@ type batch struct {
 // flush publishes the stops, saves what changed in one transaction, publishes
 // the rest, and tells everybody who waited.
 func (c *Controller) flush() error {
-	c.flushing.Lock()
-	defer c.flushing.Unlock()
+	c.flushing <- struct{}{}
+	defer func() { <-c.flushing }()
 	c.publishStops()
 	b := c.take()
 	var err error

@@ -65,6 +65,29 @@ func (c *Controller) stopNow(id greenhouse.ZoneID, by string) {
 	}
 }
 
+// repeatStops repeats the stops that nobody confirmed every Period until ctx
+// ends. It is a goroutine of its own because a cycle may hang with the disk.
+func (c *Controller) repeatStops(ctx context.Context) {
+	t := time.NewTicker(c.o.Period)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		c.mu.Lock()
+		now := c.now()
+		for _, a := range c.actuators {
+			if a.stopping && !c.quiet(a) {
+				c.step(a, now)
+			}
+		}
+		c.mu.Unlock()
+		c.publishStops()
+	}
+}
+
 // actStop sees to it that a stop is ordered, repeated and confirmed.
 func (c *Controller) actStop(a *actuator, now time.Time) {
 	c.supersede(a.hold, now)
@@ -136,23 +159,49 @@ func (c *Controller) Shutdown(ctx context.Context) error {
 	wait := make(chan struct{}, 1)
 	c.waiters = append(c.waiters, wait)
 	c.mu.Unlock()
+	c.publishStops()
 	t := time.NewTicker(c.o.Period)
 	defer t.Stop()
+	saved := make(chan error, 1)
+	var running bool
+	var err error
 	for {
-		err := c.Cycle()
-		if c.unconfirmed() == 0 {
-			return err
+		if !running {
+			running = true
+			go func() { saved <- c.Cycle() }() // it may hang with the disk; that must not keep the daemon
 		}
 		select {
-		case <-wait:
-		case <-t.C:
-		case <-ctx.Done():
-			if n := c.unconfirmed(); n > 0 {
-				return fmt.Errorf("stop actuators: %d did not confirm: %w", n, context.Cause(ctx))
+		case err = <-saved:
+			running = false
+			if c.unconfirmed() == 0 && !c.unsavedLeft() {
+				return err
 			}
-			return c.flush()
+			select {
+			case <-wait:
+			case <-t.C:
+			case <-ctx.Done():
+			}
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			return c.leftOver(ctx, err)
 		}
 	}
+}
+
+// leftOver says what a shutdown that ran out of time did not reach.
+func (c *Controller) leftOver(ctx context.Context, err error) error {
+	if n := c.unconfirmed(); n > 0 {
+		return fmt.Errorf("stop actuators: %d did not confirm: %w", n, context.Cause(ctx))
+	}
+	return err
+}
+
+// unsavedLeft reports whether something waits for a save that can work.
+func (c *Controller) unsavedLeft() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.book.dirty) > 0 && !c.book.failed
 }
 
 // unconfirmed returns how many actuators on nodes that are online have not
