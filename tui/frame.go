@@ -2,14 +2,9 @@ package tui
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
-
-	"greenhouse"
 )
 
 // The smallest screen the dashboard works on.
@@ -19,236 +14,190 @@ const minWidth, minHeight = 60, 15
 func (m *Model) View() tea.View {
 	v := tea.NewView(strings.Join(m.lines(), "\n"))
 	v.AltScreen = true
-	v.WindowTitle = "greenhouse " + safe(m.state.site)
+	v.WindowTitle = strings.TrimSpace("greenhouse " + safe(m.state.site))
 	return v
+}
+
+// view returns what panes draw with.
+func (m *Model) view() view {
+	return view{s: m.state, k: m.ink, w: m.w, now: m.state.now(m.opts.Now()), loc: m.opts.Location}
 }
 
 // lines returns exactly h lines of at most w cells.
 func (m *Model) lines() []string {
+	var out []string
 	if m.w < minWidth || m.h < minHeight {
-		return []string{fit(fmt.Sprintf("%d×%d is too small: I need %d×%d", m.w, m.h, minWidth, minHeight), m.w)}
+		out = []string{fmt.Sprintf("%d×%d is too small:", m.w, m.h), fmt.Sprintf("%d×%d is needed", minWidth, minHeight)}
+	} else {
+		out = m.frame()
 	}
-	now := m.opts.Now()
-	top := []string{m.header(now)}
-	if b := m.banner(now); b != "" {
-		top = append(top, b)
-	}
-	bottom := m.footer()
-	body := m.body(m.h-len(top)-len(bottom), now)
-	out := append(top, body...)
-	for len(out) < m.h-len(bottom) {
+	for len(out) < m.h {
 		out = append(out, "")
 	}
-	out = append(out[:m.h-len(bottom)], bottom...)
-	for i := range out {
-		out[i] = strings.TrimRight(fit(out[i], m.w), " ")
+	out = out[:max(m.h, 0)]
+	for i, l := range out {
+		l = clip(l, m.w)
+		if m.opts.ASCII {
+			l = ascii(l)
+		}
+		out[i] = strings.TrimRight(l, " ")
 	}
 	return out
 }
 
-// header is the context bar: place, pane, clock, alarms.
-func (m *Model) header(now time.Time) string {
+// frame returns the context bar, the banners, the pane and the footer.
+func (m *Model) frame() []string {
+	v := m.view()
+	out := append([]string{m.header(v)}, m.banners(v)...)
+	bottom := append([]string{v.rule("")}, m.footer(v)...)
+	room := m.h - len(out) - len(bottom)
+	body := m.body(v, room)
+	for len(body) < room {
+		body = append(body, "")
+	}
+	return append(append(out, body[:room]...), bottom...)
+}
+
+// header is the context bar: place, alarms, connection, clock.
+func (m *Model) header(v view) string {
 	k := m.ink
-	left := k.title.Render(" "+safe(orElse(m.state.site, "greenhouse"))) + " " + k.arrow + " " + k.bold.Render(m.title())
-	if m.filter != "" {
-		left += k.warn.Render("  /" + safe(m.filter))
+	left := k.title.Render(" "+safe(orElse(m.state.site, "greenhouse"))) + " › " + k.bold.Render(m.title())
+	if l := m.list(); l != nil && l.searched() != "" {
+		left += k.warn.Render("  /" + safe(l.searched()))
 	}
 	var right []string
 	if m.readOnly {
 		right = append(right, k.warn.Render("read-only"))
 	}
-	switch c := m.state.counts; {
-	case c.Critical > 0:
-		right = append(right, k.bad.Render(fmt.Sprintf("%d CRITICAL", c.Critical)))
-	case c.Warning > 0:
-		right = append(right, k.warn.Render(fmt.Sprintf("%d warnings", c.Warning)))
-	default:
-		right = append(right, k.good.Render("no alarms"))
-	}
+	right = append(right, m.alarmWords()...)
 	if m.state.link.up {
-		right = append(right, k.good.Render(k.dot+" live"))
+		right = append(right, k.good.Render("● live"))
 	} else {
 		right = append(right, k.bad.Render("NO LINK"))
 	}
-	right = append(right, m.state.now(now).Time().Local().Format("15:04:05"))
-	end := strings.Join(right, "  ") + " "
+	end := "  " + strings.Join(append(right, v.clock(v.now)), "  ") + " "
 	return fit(left, max(m.w-cells(end), 0)) + end
 }
 
-// banner tells of a lost connection or an emergency stop.
-func (m *Model) banner(now time.Time) string {
-	k := m.ink
-	switch {
-	case !m.state.link.up && m.state.link.why == "connecting":
-		return k.dim.Render(" connecting …")
-	case !m.state.link.up:
-		return k.bad.Render(fit(fmt.Sprintf(" connection lost %s ago, trying again: %s", short(now.Sub(m.state.link.since)), safe(m.state.link.why)), m.w))
-	case m.state.stopped.All:
-		return k.bad.Render(" EMERGENCY STOP of the whole site: greenctl resume releases it")
-	case len(m.state.stopped.Zones) > 0:
-		return k.bad.Render(fmt.Sprintf(" EMERGENCY STOP of %v: greenctl resume --zone releases it", m.state.stopped.Zones))
+// alarmWords counts the open alarms, as far as they are known.
+func (m *Model) alarmWords() []string {
+	k, c := m.ink, m.state.counts
+	var out []string
+	if c.Critical > 0 {
+		out = append(out, k.bad.Render(fmt.Sprintf("%d CRITICAL", c.Critical)))
 	}
-	return ""
+	if c.Warning > 0 {
+		out = append(out, k.warn.Render(plural(c.Warning, "warning")))
+	}
+	switch {
+	case !m.state.link.ever:
+		return []string{k.dim.Render("alarms unknown")}
+	case c.Total() == 0:
+		return []string{k.good.Render("no alarms")}
+	case len(out) == 0:
+		return []string{k.dim.Render(plural(c.Info, "notice"))}
+	}
+	return out
+}
+
+// banners tell of a lost connection, an emergency stop and records that could
+// not be read.
+func (m *Model) banners(v view) []string {
+	var out []string
+	s := m.state
+	ago := short(m.opts.Now().Sub(s.link.since))
+	switch {
+	case !s.link.up && s.link.ever:
+		out = append(out, " connection lost "+ago+" ago, trying again: "+safe(s.link.why))
+	case !s.link.up && s.link.why != "":
+		out = append(out, " no connection for "+ago+", trying again: "+safe(s.link.why))
+	case !s.link.up:
+		return []string{m.ink.dim.Render(" connecting …")}
+	case s.readErr != nil:
+		out = append(out, " zones, nodes and alarms may be old, reading them failed: "+safe(s.readErr.Error()))
+	}
+	switch n := len(s.stopped.Zones); {
+	case s.stopped.All:
+		out = append(out, " EMERGENCY STOP of the whole site; greenctl resume releases it")
+	case n > 0:
+		names := make([]string, 0, n)
+		for _, z := range s.stopped.Zones[:min(n, 3)] {
+			names = append(names, safe(string(z)))
+		}
+		if n > 3 {
+			names = append(names, fmt.Sprintf("%d more", n-3))
+		}
+		out = append(out, " EMERGENCY STOP of "+strings.Join(names, ", ")+"; greenctl resume --zone releases it")
+	}
+	for i := range out {
+		out[i] = m.ink.loud.Render(fit(out[i], m.w))
+	}
+	return out
 }
 
 func (m *Model) title() string {
 	switch m.pane {
 	case paneZone:
-		return "zone " + string(m.zone.id)
-	case paneNodes:
-		return "nodes"
-	case paneAlarms:
-		return "alarms"
-	case paneEvents:
-		return "events"
+		return "zone " + safe(string(m.zone.id))
 	case paneHistory:
 		return "history"
 	case paneHelp:
 		return "help"
 	case paneWhy:
-		return "why " + string(m.why.Point)
+		return "why " + safe(string(m.why.why.Point))
 	}
-	return "zones"
+	return mains()[m.pane]
 }
 
-// footer is the dialog, what is being typed, the last answer, or the keys.
-func (m *Model) footer() []string {
-	k := m.ink
-	rule := k.dim.Render(strings.Repeat(k.rule, m.w))
+// footer is what is being asked, the last answer, or the keys.
+func (m *Model) footer(v view) []string {
+	style := m.ink.good
 	switch {
-	case m.dialog != nil:
-		return append([]string{rule}, m.dialog.draw(k, m.w)...)
-	case m.typing:
-		return []string{rule, "/" + safe(m.filter) + "▏  " + k.dim.Render("enter keeps it, esc clears it")}
-	case m.palette:
-		return []string{rule, ":" + safe(m.typed) + "▏  " + k.dim.Render("zones, nodes, alarms, events, or a zone's id")}
-	case m.flash != "" && m.flashBad:
-		return []string{rule, k.bad.Render(safe(m.flash))}
-	case m.flash != "":
-		return []string{rule, k.good.Render(safe(m.flash))}
+	case m.prompt != nil:
+		return m.prompt.draw(m)
+	case m.answer == "":
+		return []string{m.keys()}
+	case m.refused:
+		style = m.ink.bad
 	}
-	return []string{rule, m.keys()}
-}
-
-// keys names the keys that work here.
-func (m *Model) keys() string {
-	var keys []string
-	switch m.pane {
-	case paneOverview:
-		keys = []string{"enter", "open", "t", "target", "m", "mode", "c", "chart", "/", "filter", "tab", "pane", "?", "help", "q", "quit"}
-	case paneZone:
-		keys = []string{"o", "override", "w", "why", "t", "target", "m", "mode", "c", "chart", "esc", "back", "?", "help", "q", "quit"}
-	case paneAlarms:
-		keys = []string{"a", "acknowledge", "s", "shelve", "enter", "zone", "/", "filter", "esc", "back", "?", "help", "q", "quit"}
-	default:
-		keys = []string{"esc", "back", "tab", "pane", "/", "filter", "?", "help", "q", "quit"}
-	}
-	var b strings.Builder
-	for i := 0; i < len(keys); i += 2 {
-		b.WriteString(" " + m.ink.bold.Render(keys[i]) + " " + m.ink.dim.Render(keys[i+1]) + " ")
-	}
-	return b.String()
-}
-
-// body draws the pane on show in h lines.
-func (m *Model) body(h int, now time.Time) []string {
-	s, k := m.state, m.ink
-	switch m.pane {
-	case paneZone:
-		return m.zone.draw(s, k, m.w, h, now)
-	case paneNodes:
-		return m.nodes.draw(s, k, m.filter, m.w, h, now)
-	case paneAlarms:
-		return m.alarms.draw(s, k, m.filter, m.w, h, now)
-	case paneEvents:
-		return m.events.draw(s, k, m.filter, m.w, h, now)
-	case paneHistory:
-		return m.history.draw(k, m.w, h, s.now(now))
-	case paneHelp:
-		return m.help()
-	case paneWhy:
-		return m.explain()
-	}
-	if m.w >= 100 && h >= 24 && len(s.alarms) > 0 {
-		below := min(len(s.alarms)+2, 8)
-		lines := m.overview.draw(s, k, m.filter, m.w, h-below, now)
-		for len(lines) < h-below {
-			lines = append(lines, "")
-		}
-		lines = append(lines[:h-below], k.dim.Render(strings.Repeat(k.rule, m.w)))
-		glance := alarmsPane{list: list{at: -1}}
-		return append(lines, glance.draw(s, k, "", m.w, below-1, now)...)
-	}
-	return m.overview.draw(s, k, m.filter, m.w, h, now)
-}
-
-// explain tells a decision on one screen.
-func (m *Model) explain() []string {
-	k, w := m.ink, m.why
-	lines := []string{k.bold.Render(string(w.Point)+" is "+level(w.Value)) + k.dim.Render(", since "+w.Since.Time().Local().Format("15:04:05")), "",
-		k.good.Render("because  ") + k.bold.Render(w.Winner.Owner) + " (" + w.Winner.Priority.String() + "): " + safe(w.Winner.Reason)}
-	for _, l := range w.Losers {
-		lines = append(lines, k.dim.Render("not      ")+l.Owner+" ("+l.Priority.String()+") "+wanted(l)+": "+safe(l.Reason))
-	}
-	lines = append(lines, "", k.title.Render("SEEN"))
-	for _, i := range w.Inputs {
-		lines = append(lines, "  "+fit(string(i.Point), 30)+" "+fit(number(i.Value), 10)+" "+fit(i.Quality.String(), 8)+" "+k.dim.Render(seconds(i.AgeS)+" old"))
-	}
-	for _, part := range []struct {
-		title string
-		terms map[string]float64
-		unit  string
-	}{{"TERMS", w.Terms, ""}, {"TIMERS", w.Timers, " s left"}} {
-		if len(part.terms) == 0 {
-			continue
-		}
-		lines = append(lines, "", k.title.Render(part.title))
-		for _, name := range slices.Sorted(maps.Keys(part.terms)) {
-			lines = append(lines, fmt.Sprintf("  %-30s %.3g%s", name, part.terms[name], part.unit))
-		}
+	lines := wrap(safe(m.answer), v.w-2, 2)
+	for i := range lines {
+		lines[i] = " " + style.Render(lines[i])
 	}
 	return lines
 }
 
-// wanted writes what a claim asked for.
-func wanted(c greenhouse.Claim) string {
-	switch {
-	case c.Min != nil && c.Max != nil:
-		return "wants " + level(c.Min) + " to " + level(c.Max)
-	case c.Min != nil:
-		return "wants at least " + level(c.Min)
-	case c.Max != nil:
-		return "allows at most " + level(c.Max)
+// keys names the keys that work here, the most wanted first.
+func (m *Model) keys() string {
+	keys := map[pane]string{
+		paneZones:   "enter:open t:target m:mode c:chart /:filter tab:pane ?:help q:quit",
+		paneZone:    "o:override w:why t:target m:mode c:chart esc:back ?:help q:quit",
+		paneAlarms:  "a:acknowledge s:shelve enter:zone /:filter esc:back ?:help q:quit",
+		paneNodes:   "enter:zone /:filter tab:pane esc:back ?:help q:quit",
+		paneEvents:  "enter:zone /:filter tab:pane esc:back ?:help q:quit",
+		paneHistory: "←→:pan +-:zoom n:next p:previous 0:now esc:back ?:help q:quit",
+	}[m.pane]
+	var b strings.Builder
+	for _, pair := range strings.Fields(orElse(keys, "arrows:scroll esc:back tab:pane q:quit")) {
+		key, what, _ := strings.Cut(pair, ":")
+		b.WriteString(" " + m.ink.bold.Render(key) + " " + m.ink.dim.Render(what) + " ")
 	}
-	return "wants " + level(&c.Value)
+	return b.String()
 }
 
-func (m *Model) help() []string {
-	k := m.ink
-	var lines []string
-	for _, h := range [][2]string{
-		{"arrows, hjkl", "move; enter or right goes in, esc or left comes back"},
-		{"g  G  pgup  pgdown", "first, last, a page up or down"},
-		{"tab, 1 2 3 4", "zones, nodes, alarms, events"},
-		{"/", "filter the rows; esc clears it"},
-		{":", "go to zones, nodes, alarms, events, or a zone by its id"},
-		{"t", "set a target of the zone"},
-		{"m", "set the mode of the zone: auto, manual, maintenance, off"},
-		{"o", "set the actuator under the cursor by hand, for a time"},
-		{"w", "why has the actuator under the cursor its level?"},
-		{"c", "chart the history of the zone's points"},
-		{"a  s", "acknowledge or shelve the alarm under the cursor"},
-		{"r", "read-only: nothing can be changed by accident"},
-		{"q, ctrl-c", "leave; the greenhouse goes on"},
-	} {
-		lines = append(lines, "  "+k.bold.Render(fit(h[0], 20))+" "+h[1])
+// body draws the pane on show in h lines or less.
+func (m *Model) body(v view, h int) []string {
+	switch m.pane {
+	case paneZone:
+		return m.zone.draw(v, h)
+	case paneHistory:
+		return m.history.draw(v, h)
+	case paneWhy:
+		return m.why.draw(v, h)
+	case paneHelp:
+		return m.help.window(v, v.helpLines(), h)
+	case paneZones:
+		return m.overview(v, h)
 	}
-	return append(lines, "", k.dim.Render("  An emergency stop needs no dashboard:  greenctl stop"))
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
+	return m.list().draw(v, h)
 }

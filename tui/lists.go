@@ -4,118 +4,173 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
+	"greenhouse"
 	"greenhouse/api"
 )
 
-// nodesPane lists the nodes.
-type nodesPane struct{ list list }
-
-func (p *nodesPane) rows(s *state, filter string) []api.Node {
-	return matching(s.nodes, filter, func(n api.Node) string {
-		return string(n.UID) + " " + n.Name + " " + string(n.Zone) + " " + string(n.State)
-	})
+// newNodes is the pane of the nodes.
+func newNodes() *roster[api.Node] {
+	return &roster[api.Node]{
+		columns: []column{{title: "NODE", width: 17, most: 32}, {title: "ZONE", width: 10}, {title: "STATE", width: 11, drop: 3}, {title: "LINK", width: 8},
+			{title: "SEEN", width: 5, drop: 1}, {title: "CONFIG", width: 8, drop: 2}, {title: "RSSI", width: 4, drop: 5}, {title: "BATT", width: 5, drop: 6},
+			{title: "FW", width: 8, drop: 7}, {title: "NAME", width: 10, drop: 4, rest: true}},
+		empty: "no nodes: greenctl node pair lets some join",
+		all:   func(s *state) []*api.Node { return refs(s.nodes) },
+		key:   func(n *api.Node) string { return string(n.UID) },
+		text: func(n *api.Node) string {
+			return strings.Join([]string{string(n.UID), n.Name, string(n.Zone), string(n.State), string(n.Config.Status), linkWord(n), n.FW}, " ")
+		},
+		cells: nodeCells,
+		about: aboutNode,
+	}
 }
 
-func (p *nodesPane) draw(s *state, k ink, filter string, w, h int, now time.Time) []string {
-	cols := []column{{"NODE", 26, 0}, {"ZONE", 10, 0}, {"STATE", 12, 3}, {"LINK", 9, 0}, {"SEEN", 8, 1}, {"CONFIG", 9, 2}, {"RSSI", 5, 5}, {"BATT", 5, 6}, {"FW", 8, 7}, {"NAME", 0, 4}}
-	return table(k, cols, p.rows(s, filter), &p.list, w, h, "no nodes: greenctl node pair lets some join", func(n api.Node) []string {
-		linkState := k.bad.Render("OFFLINE")
-		if n.Online {
-			linkState = k.good.Render(k.dot + " online")
-		}
-		seen := "never"
-		if n.LastSeen > 0 {
-			seen = short(s.now(now).Sub(n.LastSeen))
-		}
-		return []string{string(n.UID), string(n.Zone), string(n.State), linkState, seen, string(n.Config.Status), number0(n.RSSI), number0(n.Battery), safe(n.FW), safe(n.Name)}
-	})
+func linkWord(n *api.Node) string {
+	switch {
+	case n.Online:
+		return "● online"
+	case n.State == greenhouse.NodeDecommissioned:
+		return "retired"
+	}
+	return "OFFLINE"
 }
 
-// number0 writes a value that may be absent.
-func number0(v *float64) string {
+func nodeCells(v view, n *api.Node) []string {
+	link, config, seen := v.k.bad, plain(), "never"
+	if n.Online {
+		link = v.k.good
+	}
+	if n.Config.Status == greenhouse.ConfigDrift || n.Config.Status == greenhouse.ConfigRejected {
+		config = v.k.warn
+	}
+	if n.LastSeen > 0 {
+		seen = rough(max(v.now.Sub(n.LastSeen).Seconds(), 0))
+	}
+	return []string{safe(string(n.UID)), safe(string(n.Zone)), safe(string(n.State)), link.Render(linkWord(n)), seen, config.Render(safe(string(n.Config.Status))),
+		optional(n.RSSI), optional(n.Battery), safe(n.FW), safe(n.Name)}
+}
+
+// aboutNode says of a node what its row has no room for.
+func aboutNode(v view, n *api.Node) string {
+	parts := []string{v.k.bold.Render(safe(string(n.UID))), safe(string(n.Type)), "hardware " + safe(string(n.HardwareID))}
+	if n.Name != "" {
+		parts = append(parts, safe(n.Name))
+	}
+	parts = append(parts, plural(len(n.Channels), "channel"))
+	if n.FW != "" {
+		parts = append(parts, "firmware "+safe(n.FW))
+	}
+	if n.Address != "" {
+		parts = append(parts, "at "+safe(n.Address))
+	}
+	if n.UptimeS != nil {
+		parts = append(parts, "up "+seconds(*n.UptimeS))
+	}
+	config := fmt.Sprintf("configuration %d of %d %s", n.Config.ReportedRev, n.Config.DesiredRev, safe(string(n.Config.Status)))
+	if n.Config.Error != "" {
+		config += ": " + v.k.bad.Render(safe(n.Config.Error))
+	}
+	return strings.Join(append(parts, config), " · ")
+}
+
+// optional writes a value that may be absent.
+func optional(v *float64) string {
 	if v == nil {
 		return ""
 	}
 	return fmt.Sprintf("%.3g", *v)
 }
 
-// alarmsPane lists the open alarms.
-type alarmsPane struct{ list list }
-
-func (p *alarmsPane) rows(s *state, filter string) []api.Alarm {
-	return matching(s.alarms, filter, func(a api.Alarm) string {
-		return string(a.Source) + " " + a.Code + " " + a.Text + " " + string(a.Severity)
-	})
-}
-
-func (p *alarmsPane) selected(s *state, filter string) (api.Alarm, bool) {
-	rows := p.rows(s, filter)
-	if len(rows) == 0 {
-		return api.Alarm{}, false
+// newAlarms is the pane of the open alarms.
+func newAlarms() *roster[api.Alarm] {
+	return &roster[api.Alarm]{
+		columns: []column{{title: "SEVERITY", width: 8}, {title: "STATE", width: 7, drop: 2}, {title: "ACK", width: 7}, {title: "SINCE", width: 5, drop: 1},
+			{title: "TIMES", width: 5, drop: 4}, {title: "SOURCE", width: 18, drop: 3}, {title: "CODE", width: 16, drop: 5}, {title: "WHAT", width: 20, rest: true}},
+		empty: "no open alarms",
+		all:   func(s *state) []*api.Alarm { return refs(s.alarms) },
+		key:   func(a *api.Alarm) string { return a.ID },
+		text: func(a *api.Alarm) string {
+			return strings.Join([]string{string(a.Source), a.Code, a.Text, string(a.Severity), string(a.State)}, " ")
+		},
+		cells: alarmCells,
+		about: aboutAlarm,
 	}
-	return rows[max(min(p.list.at, len(rows)-1), 0)], true
 }
 
-func (p *alarmsPane) draw(s *state, k ink, filter string, w, h int, now time.Time) []string {
-	cols := []column{{"SEVERITY", 9, 0}, {"STATE", 8, 2}, {"ACK", 4, 0}, {"SINCE", 8, 1}, {"N", 4, 3}, {"SOURCE", 24, 4}, {"WHAT", 0, 0}}
-	return table(k, cols, p.rows(s, filter), &p.list, w, h, "no open alarms", func(a api.Alarm) []string {
-		acked := k.warn.Render("no")
-		if a.Acked {
-			acked = "yes"
+func alarmCells(v view, a *api.Alarm) []string {
+	ack := v.k.warn.Render("no")
+	switch {
+	case a.ShelvedUntil > v.now:
+		ack = "shelved"
+	case a.Acked:
+		ack = "yes"
+	}
+	severity := string(a.Severity)
+	if a.Severity == greenhouse.Critical {
+		severity = "CRITICAL"
+	}
+	return []string{v.k.severity(a.Severity).Render(safe(severity)), safe(string(a.State)), ack, rough(max(v.now.Sub(a.FirstSeen).Seconds(), 0)),
+		fmt.Sprint(a.Count), sourceName(a.Source), safe(a.Code), safe(orElse(a.Text, a.Code))}
+}
+
+// aboutAlarm says all of an alarm.
+func aboutAlarm(v view, a *api.Alarm) string {
+	text := v.k.bold.Render(safe(a.Code)+" of "+safe(string(a.Source))) + ": " + safe(orElse(a.Text, "no text"))
+	text += " · " + safe(string(a.State)) + ", " + plural(a.Count, "time") + " since " + v.date(a.FirstSeen) + ", last " + v.date(a.LastSeen)
+	if a.Acked {
+		text += " · acknowledged by " + safe(orElse(a.AckedBy, "somebody"))
+	}
+	if a.ShelvedUntil > v.now {
+		text += " · shelved until " + v.date(a.ShelvedUntil)
+	}
+	return text
+}
+
+// newEvents is the pane of what happened, the newest first.
+func newEvents() *roster[api.Event] {
+	return &roster[api.Event]{
+		columns: []column{{title: "TIME", width: 8}, {title: "EVENT", width: 18}, {title: "SOURCE", width: 20, drop: 1}, {title: "ACTOR", width: 14, drop: 3},
+			{title: "DETAIL", width: 12, drop: 2, rest: true}},
+		empty: "nothing has happened yet",
+		tail:  true,
+		all: func(s *state) []*api.Event {
+			out := refs(s.events)
+			slices.Reverse(out)
+			return out
+		},
+		key: func(e *api.Event) string { return fmt.Sprint(e.Seq) },
+		text: func(e *api.Event) string {
+			return strings.Join([]string{e.Code, string(e.Source), e.Actor, string(e.Detail)}, " ")
+		},
+		cells: eventCells,
+		about: aboutEvent,
+	}
+}
+
+func eventCells(v view, e *api.Event) []string {
+	return []string{v.clock(e.TS), safe(e.Code), sourceName(e.Source), sourceName(greenhouse.Source(e.Actor)), safe(detail(string(e.Detail)))}
+}
+
+// aboutEvent says all of an event.
+func aboutEvent(v view, e *api.Event) string {
+	text := fmt.Sprintf("%s %s", v.k.bold.Render(fmt.Sprintf("#%d %s", e.Seq, safe(e.Code))), e.TS.Time().In(v.loc).Format("2006-01-02 15:04:05 MST"))
+	return text + " · of " + safe(string(e.Source)) + " by " + safe(orElse(e.Actor, "edged")) + " · " + safe(detail(string(e.Detail)))
+}
+
+// sourceName writes a source without its noun, which its form tells.
+func sourceName(s greenhouse.Source) string {
+	for _, noun := range []string{"zone/", "node/", "point/"} {
+		if id, ok := strings.CutPrefix(string(s), noun); ok {
+			return safe(id)
 		}
-		if a.ShelvedUntil > s.now(now) {
-			acked = "shlv"
-		}
-		return []string{k.severity(a.Severity).Render(string(a.Severity)), string(a.State), acked, short(s.now(now).Sub(a.FirstSeen)), fmt.Sprint(a.Count), string(a.Source), safe(a.Text)}
-	})
+	}
+	return safe(string(s))
 }
 
-// eventsPane lists what happened, the newest first.
-type eventsPane struct{ list list }
-
-func (p *eventsPane) rows(s *state, filter string) []api.Event {
-	out := slices.Clone(matching(s.events, filter, func(e api.Event) string { return e.Code + " " + string(e.Source) + " " + e.Actor }))
-	slices.Reverse(out)
-	return out
-}
-
-func (p *eventsPane) draw(s *state, k ink, filter string, w, h int, _ time.Time) []string {
-	cols := []column{{"TIME", 8, 0}, {"EVENT", 22, 0}, {"SOURCE", 26, 1}, {"ACTOR", 16, 3}, {"DETAIL", 0, 2}}
-	return table(k, cols, p.rows(s, filter), &p.list, w, h, "nothing has happened since the dashboard opened", func(e api.Event) []string {
-		return []string{e.TS.Time().Local().Format("15:04:05"), e.Code, string(e.Source), safe(e.Actor), safe(string(e.Detail))}
-	})
-}
-
-// matching returns the items whose text contains the filter.
-func matching[T any](items []T, filter string, text func(T) string) []T {
-	if filter == "" {
-		return items
-	}
-	var out []T
-	for _, it := range items {
-		if strings.Contains(strings.ToLower(text(it)), strings.ToLower(filter)) {
-			out = append(out, it)
-		}
-	}
-	return out
-}
-
-// table draws a list pane; only the rows in sight are made.
-func table[T any](k ink, cols []column, items []T, l *list, w, h int, empty string, cells func(T) []string) []string {
-	widths := layout(cols, w)
-	lines := []string{k.title.Render(row(titles(cols), widths))}
-	if len(items) == 0 {
-		return append(lines, k.dim.Render(empty))
-	}
-	from, to := l.window(len(items), h-1)
-	for i := from; i < to; i++ {
-		line := row(cells(items[i]), widths)
-		if i == l.at {
-			line = k.cursor.Render(fit(safe(line), w))
-		}
-		lines = append(lines, line)
-	}
-	return lines
+// detail writes the flat object of an event without its braces and quotes:
+// "rev: 3, cause: link loss".
+func detail(raw string) string {
+	raw = strings.TrimSuffix(strings.TrimPrefix(raw, "{"), "}")
+	return strings.NewReplacer(`":"`, ": ", `":`, ": ", `","`, ", ", `,"`, ", ", `"`, "").Replace(raw)
 }
