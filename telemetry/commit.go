@@ -131,7 +131,9 @@ func (e *Engine) write(batches []*Batch, drops []*drop) error {
 // append makes the composed frame durable and measures the sync.
 func (e *Engine) append() error {
 	begin := e.o.Now()
+	e.since.Store(&begin)
 	err := e.wal.append(e.composer.frame)
+	e.since.Store(nil)
 	took := max(e.o.Now().Sub(begin), 0)
 	e.syncMean.Store((e.syncMean.Load()*7 + int64(took)) / 8)
 	e.syncMax.Store(max(e.syncMax.Load(), int64(took)))

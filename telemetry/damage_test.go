@@ -295,7 +295,8 @@ func FuzzOpenLog(f *testing.F) {
 			f.Fatal(err)
 		}
 		n, _ := strconv.ParseUint(filepath.Base(name)[:16], 16, 64)
-		f.Add(n, bytes.TrimRight(data, "\x00"))
+		data = bytes.TrimRight(data, "\x00")
+		f.Add(n, data[:min(len(data), 2000)])
 	}
 	f.Fuzz(func(t *testing.T, number uint64, data []byte) {
 		c := newClock()
@@ -333,4 +334,33 @@ func FuzzOpenLog(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzPayload applies what a frame with a valid checksum might hold.
+func FuzzPayload(f *testing.F) {
+	o, _, _ := built(f)
+	names, _ := filepath.Glob(filepath.Join(o.Dir, "log", "*.log"))
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		n, _ := strconv.ParseUint(filepath.Base(name)[:16], 16, 64)
+		for _, p := range telemetry.Payloads(data, n) {
+			f.Add(p)
+		}
+	}
+	f.Add([]byte{1, 1, 3, 'a', '/', 'x', 3, 0, 0xd0, 0x0f, 2, 1, 2, 1, 4, 1, 2, 1, 4})
+	f.Fuzz(func(t *testing.T, payload []byte) { telemetry.Apply(payload) })
+}
+
+// FuzzCheckpoint decodes what a checkpoint with a valid checksum might hold.
+func FuzzCheckpoint(f *testing.F) {
+	o, _, _ := built(f)
+	data, err := os.ReadFile(filepath.Join(o.Dir, "state.a"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data[8 : len(data)-4])
+	f.Fuzz(func(t *testing.T, data []byte) { telemetry.LoadCheckpoint(telemetry.Checksummed(data)) })
 }

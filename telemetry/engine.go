@@ -43,6 +43,7 @@ type Engine struct {
 	composer composer
 	moved    []greenhouse.Latest
 
+	since   atomic.Pointer[time.Time] // when the commit under way began
 	fault   atomic.Pointer[fault]
 	low     atomic.Bool // the disk is nearly full
 	sealAll atomic.Bool // the next pass seals open windows too

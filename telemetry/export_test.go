@@ -1,6 +1,11 @@
 package telemetry
 
-import "greenhouse"
+import (
+	"encoding/binary"
+	"hash/crc32"
+
+	"greenhouse"
+)
 
 // What tests outside the package need of its inside.
 
@@ -51,3 +56,56 @@ func DecodeColumn(b []byte, n int) ([]int64, int, error) {
 
 // SegmentHeader is where the first frame of a segment begins.
 const SegmentHeader = segmentHeader
+
+// Apply applies a frame's payload to an empty state, twice, and returns how
+// many readings are in it.
+func Apply(payload []byte) (readings int, err error) {
+	a := applier{st: newState(), seg: &segment{pending: map[uint32]struct{}{}}}
+	for range 2 {
+		if err = a.frame(payload); err != nil {
+			break
+		}
+	}
+	n := 0
+	for _, s := range a.st.series {
+		if s == nil {
+			continue
+		}
+		for _, b := range s.head {
+			for i := range b.cells {
+				if i > 0 && b.cells[i].off <= b.cells[i-1].off {
+					panic("cells out of order")
+				}
+			}
+			n += len(b.cells)
+		}
+	}
+	if n != a.st.cells {
+		panic("cells are miscounted")
+	}
+	return n, err
+}
+
+// Payloads returns the payloads of the frames in a segment file.
+func Payloads(data []byte, number uint64) (all [][]byte) {
+	frames(data, number, int64(len(data)), func(_ int64, p []byte) error {
+		all = append(all, append([]byte(nil), p...))
+		return nil
+	})
+	return all
+}
+
+// LoadCheckpoint decodes a checkpoint and encodes it again.
+func LoadCheckpoint(data []byte) error {
+	st, ck, err := decodeCheckpoint(data)
+	if err == nil {
+		appendCheckpoint(nil, st, ck.at, nil)
+	}
+	return err
+}
+
+// Checksummed ends data like a checkpoint.
+func Checksummed(data []byte) []byte {
+	b := append([]byte(checkpointMagic), data...)
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli()))
+}

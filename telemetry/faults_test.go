@@ -182,6 +182,10 @@ func TestQueuePolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-disk.entered
+	c.add(30 * time.Second)
+	if s := e.Stats(); s.Committing != 30*time.Second {
+		t.Errorf("a commit that hangs for 30 s is told as %v", s.Committing)
+	}
 	for seq := uint64(2); seq <= 10; seq++ { // nine of ten places
 		if err := send(ctx, seq%2 == 0, seq); err != nil {
 			t.Fatal(seq, err)

@@ -27,6 +27,7 @@ type Stats struct {
 	Syncs        int64         // commits that reached the disk, failed ones too
 	SyncMean     time.Duration // moving average of a commit's write and sync
 	SyncMax      time.Duration // longest
+	Committing   time.Duration // how long the commit under way has taken so far; 0 if none is
 	BytesWritten int64         // to the device, in whole pages: log, day files, checkpoints
 
 	LogBytes     int64 // log that a start would replay
@@ -58,6 +59,9 @@ func (e *Engine) Stats() Stats {
 		Syncs: e.wal.syncs.Load(), SyncMean: time.Duration(e.syncMean.Load()), SyncMax: time.Duration(e.syncMax.Load()),
 		BytesWritten: e.wal.written.Load(), LogFiles: int(e.wal.files.Load()), DaysDropped: e.droppedDays.Load(),
 		Faults: e.faults.Load(), Damaged: e.damaged.Load(), SealedAt: greenhouse.Millis(e.sealedAt.Load()), Late: e.late.Load(),
+	}
+	if t := e.since.Load(); t != nil {
+		s.Committing = max(e.o.Now().Sub(*t), 0)
 	}
 	s.DayBytes, s.DayFiles = e.days.size()
 	e.queue.describe(&s)
