@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +24,7 @@ type Source interface {
 }
 
 // Sink takes decisions, on the goroutine that made them. It must copy what it
-// keeps, and must not wait.
+// keeps longer than [Decision] and [Want] promise, and must not wait.
 type Sink interface {
 	Apply(d *Decision)
 }
@@ -39,65 +40,36 @@ type Options struct {
 	OnCycle func(Report)     // hears of every cycle; nil: nobody
 }
 
-// Report says how a cycle went.
-type Report struct {
-	At      time.Time
-	Took    time.Duration
-	Workers int
-	Total   int
-	OK      int
-	Failed  int
-	Errors  map[greenhouse.ZoneID]string // of the zones that failed
-	Changed []greenhouse.Condition       // zone_failed of every zone that fails or has just recovered
-}
-
-// The shares of failed zones from which a cycle is an alarm of the site.
-const (
-	warnShare     = 0.10
-	criticalShare = 0.30
-)
-
-// Conditions returns the alarms that the cycle means: one for each failed zone,
-// and two for the site.
-func (r Report) Conditions() []greenhouse.Condition {
-	share := 0.0
-	if r.Total > 0 {
-		share = float64(r.Failed) / float64(r.Total)
-	}
-	text := fmt.Sprintf("%d of %d zones could not be decided", r.Failed, r.Total)
-	return append(r.Changed,
-		greenhouse.Condition{Source: greenhouse.SiteSource, Code: "cycle_degraded", Severity: greenhouse.Warning, Active: share > warnShare, Text: text},
-		greenhouse.Condition{Source: greenhouse.SiteSource, Code: "cycle_failing", Severity: greenhouse.Critical, Active: share >= criticalShare, Text: text})
-}
-
-// slot is one zone in the loop. busy guards state, input and safe: whoever sets
+// slot is one zone in the loop. busy guards state, guard and input: whoever sets
 // it has them.
 type slot struct {
 	id    greenhouse.ZoneID
 	busy  atomic.Bool
+	again atomic.Bool // woken while busy
 	state State
+	guard State // of protection alone, while the rest fails
 	input Input
-	safe  Decision
 
 	mu      sync.Mutex
 	at      time.Time // of the last good decision
 	failing string
 	alarmed bool // zone_failed was reported
-	seen    uint64
+	logged  bool // the failure was logged
 }
 
 // Loop decides every zone every period, each on its own: one that fails, panics
 // or never returns goes safe, and no other notices.
 type Loop struct {
 	o       Options
+	signal  chan struct{}
+	counts  counts
 	mu      sync.Mutex
 	slots   map[greenhouse.ZoneID]*slot
-	order   []*slot
+	order   []*slot // replaced when zones come or go, never written to
 	ids     []greenhouse.ZoneID
-	cycles  uint64
+	gone    []greenhouse.ZoneID // failed zones that are no more: their alarms end
 	last    Report
 	woken   map[greenhouse.ZoneID]struct{}
-	signal  chan struct{}
 	workers int
 }
 
@@ -121,7 +93,7 @@ func New(o Options) *Loop {
 	return &Loop{o: o, slots: map[greenhouse.ZoneID]*slot{}, woken: map[greenhouse.ZoneID]struct{}{}, signal: make(chan struct{}, 1), workers: 1}
 }
 
-// Run decides until ctx ends.
+// Run decides until ctx ends. Call it once.
 func (l *Loop) Run(ctx context.Context) {
 	tick := time.NewTicker(l.o.Period)
 	defer tick.Stop()
@@ -141,7 +113,7 @@ func (l *Loop) Run(ctx context.Context) {
 }
 
 // Wake has a zone decided at once, beside the cycle. It may be called from any
-// goroutine and never waits.
+// goroutine and never waits. Several calls before the zone is decided are one.
 func (l *Loop) Wake(z greenhouse.ZoneID) {
 	l.mu.Lock()
 	l.woken[z] = struct{}{}
@@ -152,10 +124,11 @@ func (l *Loop) Wake(z greenhouse.ZoneID) {
 	}
 }
 
-// wakeUp decides the zones that were woken.
+// wakeUp decides the zones that were woken, on a goroutine of its own: one that
+// hangs must not hold up the cycle.
 func (l *Loop) wakeUp() {
 	l.mu.Lock()
-	var slots []*slot
+	slots := make([]*slot, 0, len(l.woken))
 	for z := range l.woken {
 		if s, ok := l.slots[z]; ok {
 			slots = append(slots, s)
@@ -163,50 +136,98 @@ func (l *Loop) wakeUp() {
 	}
 	clear(l.woken)
 	l.mu.Unlock()
-	go func() { // a zone that hangs must not hold up the cycle
+	l.counts.woken.Add(uint64(len(slots)))
+	go func() {
 		for _, s := range slots {
 			l.decide(s)
 		}
 	}()
 }
 
-// Cycle decides all zones once and reports. It returns after a period at the
-// latest; a zone that is not done by then has failed and is left to its worker.
-func (l *Loop) Cycle(ctx context.Context) Report {
-	start := l.o.Now()
-	slots := l.slotsNow()
-	workers := max(min(l.workers, len(slots)), 1)
-	var next atomic.Int64
-	done := make(chan struct{}, workers)
-	for range workers {
-		go func() {
-			for i := next.Add(1) - 1; i < int64(len(slots)); i = next.Add(1) - 1 {
-				l.decide(slots[i])
-			}
-			done <- struct{}{}
-		}()
-	}
-	late := time.NewTimer(l.o.Period)
-	defer late.Stop()
-	for range workers {
-		select {
-		case <-done:
-		case <-ctx.Done():
-			return Report{}
-		case <-late.C:
-			next.Store(int64(len(slots))) // the others of a hung worker are taken up by the next cycle
+// cycle is one pass over all zones.
+type cycle struct {
+	slots []*slot
+	next  atomic.Int64
+	left  atomic.Int64
+	done  chan struct{} // closed when no zone is left
+}
+
+// work decides one zone after the other until none is left.
+func (l *Loop) work(c *cycle) {
+	for {
+		i := c.next.Add(1) - 1
+		if i >= int64(len(c.slots)) {
+			return
+		}
+		l.decide(c.slots[i])
+		if c.left.Add(-1) == 0 {
+			close(c.done)
 		}
 	}
-	r := l.report(slots, start)
+}
+
+// Cycle decides all zones once, reports and returns, after a period at the
+// latest. A zone that hangs keeps its worker; another takes its place, and the
+// zone is left out until it returns. Cycles follow each other: one caller.
+func (l *Loop) Cycle(ctx context.Context) Report {
+	start := l.o.Now()
+	c := &cycle{slots: l.slotsNow(), done: make(chan struct{})}
+	workers := max(min(l.workers, len(c.slots)), 1)
+	if c.left.Store(int64(len(c.slots))); len(c.slots) == 0 {
+		close(c.done)
+	}
+	for range workers {
+		go l.work(c)
+	}
+	l.await(ctx, c)
+	c.next.Store(int64(len(c.slots))) // workers that are late take up nothing more of this cycle
+	if ctx.Err() != nil {
+		return Report{}
+	}
+	r := l.report(c.slots, start)
 	r.Workers = workers
 	l.adapt(r)
 	l.o.OnCycle(r)
 	return r
 }
 
-// adapt takes one worker more when a cycle costs over a tenth of the period, and
-// one less when it costs under a fiftieth: most sites need one.
+// await waits until a cycle is done or its period over. While nothing gets done
+// it adds workers, for those there are may hang.
+func (l *Loop) await(ctx context.Context, c *cycle) {
+	late := time.NewTimer(l.o.Period)
+	defer late.Stop()
+	stall := time.NewTicker(l.o.Period / 10)
+	defer stall.Stop()
+	left := c.left.Load()
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-ctx.Done():
+			return
+		case <-late.C:
+			l.counts.late.Add(1)
+			return
+		case <-stall.C:
+			if now := c.left.Load(); now == left && c.next.Load() < int64(len(c.slots)) {
+				go l.work(c)
+			}
+			left = c.left.Load()
+		}
+	}
+}
+
+// adapt takes twice the workers when a cycle costs over a tenth of the period,
+// and one less when it costs under a fiftieth: most sites need one.
 func (l *Loop) adapt(r Report) {
+	l.counts.cycles.Add(1)
+	l.counts.took.Store(int64(r.Took))
+	if int64(r.Took) > l.counts.most.Load() {
+		l.counts.most.Store(int64(r.Took))
+	}
+	if r.Took > l.o.Period*8/10 {
+		l.counts.overruns.Add(1)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -215,6 +236,9 @@ func (l *Loop) adapt(r Report) {
 	case r.Took < l.o.Period/50:
 		l.workers = max(l.workers-1, 1)
 	}
+	l.counts.workers.Store(int64(l.workers))
+	l.counts.zones.Store(int64(r.Total))
+	l.counts.failed.Store(int64(r.Failed))
 	l.last = r
 }
 
@@ -222,118 +246,103 @@ func (l *Loop) adapt(r Report) {
 func (l *Loop) slotsNow() []*slot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cycles++
 	l.ids = l.o.Source.Zones(l.ids[:0])
-	l.order = l.order[:0]
+	if slices.EqualFunc(l.order, l.ids, func(s *slot, z greenhouse.ZoneID) bool { return s.id == z }) {
+		return l.order
+	}
+	order, slots := make([]*slot, 0, len(l.ids)), make(map[greenhouse.ZoneID]*slot, len(l.ids))
 	for _, id := range l.ids {
 		s, ok := l.slots[id]
 		if !ok {
 			s = &slot{id: id}
-			l.slots[id] = s
 		}
-		s.seen = l.cycles
-		l.order = append(l.order, s)
+		slots[id] = s
+		order = append(order, s)
 	}
 	for id, s := range l.slots {
-		if s.seen != l.cycles {
-			delete(l.slots, id)
+		if _, stays := slots[id]; !stays && s.alarmed {
+			l.gone = append(l.gone, id)
 		}
 	}
-	return l.order
-}
-
-// report counts how the zones of a cycle stand.
-func (l *Loop) report(slots []*slot, start time.Time) Report {
-	now := l.o.Now()
-	r := Report{At: start, Took: now.Sub(start), Total: len(slots)}
-	for _, s := range slots {
-		s.mu.Lock()
-		why := s.failing
-		if why == "" && s.at.Before(start.Add(-l.o.Period)) {
-			why = "it made no decision in time"
-		}
-		if why != "" {
-			r.Failed++
-			if r.Errors == nil {
-				r.Errors = map[greenhouse.ZoneID]string{}
-			}
-			r.Errors[s.id] = why
-		} else {
-			r.OK++
-		}
-		if why != "" || s.alarmed {
-			r.Changed = append(r.Changed, greenhouse.Condition{Source: greenhouse.ZoneSource(s.id), Code: "zone_failed", Severity: greenhouse.Critical, Active: why != "", Text: "automation of the zone fails, its actuators are at their safe levels: " + why})
-			s.alarmed = why != ""
-		}
-		s.mu.Unlock()
-	}
-	return r
+	l.order, l.slots = order, slots
+	return order
 }
 
 // decide makes one decision of a zone. Whatever happens in it stays in it.
 func (l *Loop) decide(s *slot) {
-	if !s.busy.CompareAndSwap(false, true) {
-		return // being decided, or hanging: the report says so
-	}
-	now := l.o.Now()
-	var failing string
-	func() {
-		defer func() {
-			if p := recover(); p != nil {
-				failing = fmt.Sprint(p)
-				l.o.Log.Error("zone panicked", "zone", s.id, "panic", failing, "stack", string(debug.Stack()))
-			}
-		}()
-		if !l.o.Source.Fill(s.id, now, &s.input) {
-			failing = "the zone is gone"
+	for {
+		if !s.busy.CompareAndSwap(false, true) {
+			s.again.Store(true) // being decided, or hanging: then the report says so
 			return
 		}
-		l.o.Sink.Apply(Decide(&s.input, &s.state))
-	}()
-	if failing != "" {
-		s.state = State{} // what led to it is not trusted
-		l.goSafe(s, now, failing)
+		s.again.Store(false)
+		now := l.o.Now()
+		gone, failing := l.attempt(s, now)
+		if failing != "" {
+			s.state = State{} // what led to it is not trusted
+			l.goSafe(s, now, failing)
+		}
+		l.settle(s, now, gone, failing)
+		s.busy.Store(false)
+		if !s.again.Load() || failing != "" {
+			return
+		}
 	}
-	s.mu.Lock()
-	if s.failing = failing; failing == "" {
-		s.at = now
-	}
-	s.mu.Unlock()
-	s.busy.Store(false)
 }
 
-// goSafe claims the safe level of every actuator of a failed zone.
-func (l *Loop) goSafe(s *slot, now time.Time, why string) {
+// attempt decides a zone, and survives it. A zone that has just been deleted has
+// not failed.
+func (l *Loop) attempt(s *slot, now time.Time) (gone bool, failing string) {
 	defer func() {
 		if p := recover(); p != nil {
-			l.o.Log.Error("zone not made safe: its leases end", "zone", s.id, "panic", fmt.Sprint(p))
+			failing = fmt.Sprint(p)
+			l.counts.panics.Add(1)
+			if !s.logged { // once a failure, not once a cycle
+				s.logged = true
+				l.o.Log.Error("zone panicked", "zone", s.id, "panic", failing, "stack", string(debug.Stack()))
+			}
 		}
 	}()
-	s.safe = Decision{Zone: s.id, At: now, Wants: s.safe.Wants[:0]}
-	for _, d := range s.input.Devices {
-		s.safe.Wants = append(s.safe.Wants, Want{Point: d.Point.ID, Claims: []greenhouse.Claim{
-			{Priority: greenhouse.PrioritySafety, Owner: "zone_failed", Value: d.Point.Safe, Reason: "automation of the zone fails: " + why, Urgent: true}}})
+	if !l.o.Source.Fill(s.id, now, &s.input) {
+		return true, ""
 	}
-	l.o.Sink.Apply(&s.safe)
+	l.o.Sink.Apply(Decide(&s.input, &s.state))
+	l.counts.decisions.Add(1)
+	return false, ""
 }
 
-// Last returns how the last cycle went.
-func (l *Loop) Last() Report {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.last
-}
-
-// Decided returns when a zone was last decided, zero for never, and why it
-// fails, if it does.
-func (l *Loop) Decided(z greenhouse.ZoneID) (at time.Time, failing string) {
-	l.mu.Lock()
-	s, ok := l.slots[z]
-	l.mu.Unlock()
-	if !ok {
-		return time.Time{}, ""
-	}
+// settle notes how an attempt went.
+func (l *Loop) settle(s *slot, now time.Time, gone bool, failing string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.at, s.failing
+	if s.failing = failing; failing == "" && !gone {
+		s.at, s.logged = now, false
+	}
+}
+
+// goSafe has a failed zone at its safe levels, with frost, heat and CO₂
+// protection where those still work.
+func (l *Loop) goSafe(s *slot, now time.Time, why string) {
+	for _, make := range [...]func() *Decision{
+		func() *Decision { return Protect(&s.input, &s.guard, why) },
+		func() *Decision { return safeLevels(&s.input, s.id, now, why) },
+	} {
+		if l.applied(s, make) {
+			return
+		}
+		s.guard = State{}
+	}
+}
+
+// applied makes and applies a decision, and reports whether that worked.
+func (l *Loop) applied(s *slot, make func() *Decision) (ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.o.Log.Error("zone not made safe", "zone", s.id, "panic", fmt.Sprint(p))
+		}
+	}()
+	d := make()
+	d.Zone = s.id
+	l.o.Sink.Apply(d)
+	return true
 }

@@ -17,6 +17,7 @@ type State struct {
 	began    time.Time     // of the first
 	usual    time.Duration // between the last two
 	told     time.Time     // when all conditions were told last
+	source   greenhouse.Source
 
 	// What this decision sees.
 	now          time.Time

@@ -39,8 +39,7 @@ const (
 // alarm is what was told of one alarm.
 type alarm struct {
 	active, told bool
-	value        float64 // shown in the text when it became active
-	text         string
+	text         string // with the number of when it became active
 }
 
 // code, severity and text of an alarm. The number is what was measured when it
@@ -81,37 +80,54 @@ func (k alarmKind) what() (code string, s greenhouse.Severity, text string) {
 
 // watch tells the alarms of the zone and of its sensors.
 func (st *State) watch() {
-	all := st.told.IsZero() || st.now.Sub(st.told) >= retell
-	if all {
-		st.told = st.now
-	}
-	source := greenhouse.Source("")
+	all := st.retelling()
 	for k := range alarmCount {
-		active, value := st.alarming(k)
-		a := &st.alarms[k]
-		if !all && active == a.active {
-			continue
-		}
-		code, severity, text := k.what()
-		if active && (!a.active || a.text == "") {
-			a.value, a.text = value, text
-			if verbs(text) > 0 {
-				a.text = fmt.Sprintf(text, value)
-			}
-		}
-		if a.active = active; a.text != "" {
-			text = a.text
-		}
-		if source == "" {
-			source = greenhouse.ZoneSource(st.zone.ID)
-		}
-		st.decision.Conditions = append(st.decision.Conditions, greenhouse.Condition{Source: source, Code: code, Severity: severity, Active: active, Text: text})
+		st.tell(k, all)
 	}
 	for i := range st.sensors {
 		if s := &st.sensors[i]; !s.outside {
 			st.watchSensor(s, all)
 		}
 	}
+}
+
+// watchSafety tells the alarms of protection alone.
+func (st *State) watchSafety() {
+	all := st.retelling()
+	for _, k := range [...]alarmKind{alarmFrost, alarmHot, alarmCO2Danger} {
+		st.tell(k, all)
+	}
+}
+
+// retelling reports whether it is time to tell everything again.
+func (st *State) retelling() bool {
+	if !st.told.IsZero() && st.now.Sub(st.told) < retell {
+		return false
+	}
+	st.told = st.now
+	return true
+}
+
+// tell adds the condition of an alarm, where it changed or all are told.
+func (st *State) tell(k alarmKind, all bool) {
+	active, value := st.alarming(k)
+	a := &st.alarms[k]
+	if !all && active == a.active {
+		return
+	}
+	code, severity, text := k.what()
+	if active && (!a.active || a.text == "") {
+		if a.text = text; verbs(text) > 0 {
+			a.text = fmt.Sprintf(text, value)
+		}
+	}
+	if a.active = active; a.text != "" {
+		text = a.text
+	}
+	if st.source == "" {
+		st.source = greenhouse.ZoneSource(st.zone.ID)
+	}
+	st.decision.Conditions = append(st.decision.Conditions, greenhouse.Condition{Source: st.source, Code: code, Severity: severity, Active: active, Text: text})
 }
 
 // alarming reports whether an alarm holds, and the number that belongs to it.
