@@ -82,7 +82,7 @@ type config struct {
 type ConfigStats struct {
 	Published uint64
 	Errors    uint64
-	Pending   int    // nodes not at their desired configuration now
+	Pending   int // nodes not at their desired configuration now
 }
 
 // NewConfigs returns a reconciler of no nodes: [Configs.Sync] names them.

@@ -158,7 +158,7 @@ func (f *Firmware) start(now time.Time, reason string) {
 	f.nextSample, f.nextStatus, f.nextClock = now, now, now
 	f.addChannels(now)
 	f.restoreConfig(now)
-	f.save()
+	_ = f.save() // where the memory fails, commands are refused before they act
 }
 
 // addChannels makes the outputs, at their safe levels, and the sensors.

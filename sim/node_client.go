@@ -143,7 +143,7 @@ func (c *Client) connect(ctx context.Context) error {
 		return err
 	}
 	err = c.serve(ctx, link, events)
-	c.step(nil, func(now time.Time) []Message {
+	_ = c.step(nil, func(now time.Time) []Message {
 		c.fw.Disconnected(now)
 		return nil
 	})
@@ -247,7 +247,7 @@ func (c *Client) idle(ctx context.Context, d time.Duration) {
 		case <-next.C:
 		}
 		next.Stop()
-		c.step(nil, func(now time.Time) []Message { return c.fw.Tick(now) })
+		_ = c.step(nil, func(now time.Time) []Message { return c.fw.Tick(now) })
 	}
 }
 

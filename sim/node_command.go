@@ -134,7 +134,7 @@ func (f *Firmware) stop(now time.Time, c wire.Command) {
 	}
 	if c.Epoch > f.mem.Epoch {
 		f.mem.Epoch = c.Epoch
-		f.save() // the stop is obeyed even where the memory fails
+		_ = f.save() // the stop is obeyed even where the memory fails
 	}
 	var failed error
 	level := 0.0
@@ -201,7 +201,7 @@ func (f *Firmware) execute(now time.Time, c wire.Command) {
 		return
 	}
 	f.settle(c, f.act(now, c), true)
-	f.save() // the outcome; without it a repeat is answered "interrupted"
+	_ = f.save() // the outcome; without it a repeat is answered "interrupted"
 }
 
 // permit judges whether a command can run now.
@@ -319,7 +319,7 @@ func (f *Firmware) watch(o *output, now time.Time) {
 func (f *Firmware) conclude(r wire.CommandReport) {
 	if known := f.remembered(r.ID); known != nil && known.Report.Status == greenhouse.CommandAccepted {
 		known.Report = r
-		f.save() // without it a repeat is answered "accepted", which does not act either
+		_ = f.save() // without it a repeat is answered "accepted", which does not act either
 		f.answer(r)
 	}
 }

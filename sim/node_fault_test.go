@@ -113,10 +113,10 @@ func TestLinkFaults(t *testing.T) {
 		sim.NodeFault{Verb: sim.Flap, Value: 10, From: from.Add(60 * time.Second)},
 		sim.NodeFault{Verb: sim.HalfOpen, From: from.Add(30 * time.Second), Until: from.Add(40 * time.Second)})
 	for _, tt := range []struct {
-		after time.Duration
+		after int // s
 		up    bool
 	}{{0, true}, {10, false}, {19, false}, {20, true}, {60, false}, {64, false}, {65, true}, {69, true}, {70, false}} {
-		if got := b.fw.LinkUp(from.Add(tt.after * time.Second)); got != tt.up {
+		if got := b.fw.LinkUp(from.Add(time.Duration(tt.after) * time.Second)); got != tt.up {
 			t.Errorf("after %d s the link is up: %v, want %v", tt.after, got, tt.up)
 		}
 	}

@@ -224,10 +224,10 @@ func (l *link) awaitAcks() {
 // Close ends the link, with a DISCONNECT where clean and the broker listens.
 func (l *link) Close(clean bool) {
 	if !clean {
-		l.valve.Close()
+		_ = l.valve.Close()
 	}
 	l.client.Disconnect(250)
-	l.valve.Close()
+	_ = l.valve.Close()
 	l.lost()
 }
 

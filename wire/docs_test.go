@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"errors"
 	"encoding/json"
 	"io"
 	"os"
@@ -43,7 +44,7 @@ func examples(t *testing.T, heading, block string) int {
 	for d := json.NewDecoder(strings.NewReader(block)); ; n++ {
 		var payload json.RawMessage
 		err := d.Decode(&payload)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return n
 		}
 		if err == nil && heading == "telemetry" {
