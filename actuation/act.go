@@ -63,6 +63,9 @@ func (c *Controller) begin(a *actuator, now time.Time) {
 	if end.Sub(now) < a.spec.Lease/3 {
 		return // the decision is too old to act on; a fresh one comes or the zone goes safe
 	}
+	if !safe && now.Before(a.node.unsure) {
+		return
+	}
 	if !safe && a.eq.Level == 0 {
 		if now.Sub(a.node.started) < c.o.Stagger {
 			return

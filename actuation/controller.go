@@ -67,6 +67,7 @@ type node struct {
 	boot      string
 	boots     [3]time.Time // last boots seen, newest first
 	away      time.Time    // since when offline
+	unsure    time.Time    // back, but its boot is not known: nothing goes on before
 	started   time.Time    // last start of equipment, against inrush
 	fenced    time.Time    // no levels before: it knows a higher epoch
 	isFenced  bool

@@ -260,6 +260,23 @@ func TestShortAbsenceGetsANewCommandLongAbsenceGoesSafe(t *testing.T) {
 	wantLevel(t, out, 1, "after it")
 }
 
+func TestNothingGoesOnBeforeTheBootIsKnown(t *testing.T) {
+	w := newWorld(t)
+	out := w.add("north/lamp", greenhouse.ClassLampHPS)
+	w.want("north/lamp", 1)
+	w.run(1300 * time.Second)
+	d := w.device("north/lamp")
+	w.ctl.NodeOffline(d.uid)
+	d.reboot() // faster than its link could be missed
+	w.run(3 * time.Second)
+	w.ctl.NodeOnline(d.uid, "") // the session
+	w.run(5 * time.Second)
+	wantLevel(t, out, 0, "between session and status")
+	w.ctl.NodeOnline(d.uid, d.bootID())
+	w.run(time.Minute)
+	wantLevel(t, out, 0, "within the restrike time after the boot")
+}
+
 func TestRebootLoopGetsNoLoad(t *testing.T) {
 	w := newWorld(t)
 	out := w.add(heater, greenhouse.ClassHeaterSSR)

@@ -149,7 +149,7 @@ func (c *Controller) ready(o *order, now time.Time) (cmd greenhouse.Command, end
 	case greenhouse.OpStop:
 		return cmd, end, basis, o.open()
 	case greenhouse.OpPulse:
-		ok = o.saved && o.published.IsZero() && o.cmd.State == greenhouse.CommandQueued && now.Before(o.deadline) && !c.stopping(o.a)
+		ok = o.saved && o.published.IsZero() && o.cmd.State == greenhouse.CommandQueued && now.Before(o.deadline) && !now.Before(o.a.node.unsure) && !c.stopping(o.a)
 	case greenhouse.OpSet:
 		if o.a.hold != o || o.a.dead || c.stopping(o.a) {
 			return cmd, end, basis, false

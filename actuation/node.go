@@ -12,17 +12,26 @@ import (
 const (
 	bootWindow = 10 * time.Minute
 	settleTime = time.Minute
+	statusTime = 10 * time.Second // a node that is back says its boot by then
 )
 
 // NodeOnline notes that a node is there and which boot it says it is in; "" if
 // it does not say. Calling it again with every status is right: only a change
 // matters. After an absence or a boot nothing is taken for on: the level is
-// ordered anew, by a new command, and never before this call.
+// ordered anew, by a new command, and never before this call. A node that is back
+// but has not said its boot yet, as between its session and its status, gets no ON
+// for 10 s: it may just have restarted, and its lamp be hot.
 func (c *Controller) NodeOnline(uid greenhouse.UID, boot string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n, now := c.nodeOf(uid), c.now()
 	rebooted := boot != "" && n.boot != "" && boot != n.boot
+	switch {
+	case boot != "":
+		n.unsure = time.Time{}
+	case !n.online && n.boot != "":
+		n.unsure = now.Add(statusTime)
+	}
 	if n.online && !rebooted {
 		n.boot = orElse(boot, n.boot)
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -46,15 +47,28 @@ func (r *registry) PublishConfig(uid greenhouse.UID, floor uint64) (uint64, erro
 	return rev, nil
 }
 
+// put replaces the record of a node.
+func (r *registry) put(uid greenhouse.UID, change func(*greenhouse.Node)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := *r.nodes[uid]
+	change(&n)
+	r.nodes[uid] = &n
+}
+
+// sync hands a copy of the registry to the reconciler.
+func (r *registry) sync(c *fleet.Configs) {
+	r.mu.Lock()
+	nodes := maps.Clone(r.nodes)
+	r.mu.Unlock()
+	c.Sync(nodes)
+}
+
 // set changes the configuration state of a node the way the registry does: a new
 // record, never the old one.
 func (r *registry) set(c *fleet.Configs, uid greenhouse.UID, change func(*greenhouse.ConfigState)) {
-	r.mu.Lock()
-	n := *r.nodes[uid]
-	change(&n.Config)
-	r.nodes[uid] = &n
-	r.mu.Unlock()
-	c.Sync(r.nodes)
+	r.put(uid, func(n *greenhouse.Node) { change(&n.Config) })
+	r.sync(c)
 }
 
 func (r *registry) count(uid greenhouse.UID) int {
@@ -78,7 +92,7 @@ func converge(t *testing.T, n int, body func(*registry, *fleet.Configs)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRegistry(n)
 		c := fleet.NewConfigs(fleet.ConfigOptions{Publisher: r})
-		c.Sync(r.nodes)
+		r.sync(c)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { c.Run(ctx); close(done) }()
@@ -171,6 +185,8 @@ func TestOlderRevisionNeverFollowsANewerOne(t *testing.T) {
 		time.Sleep(time.Second)
 		r.set(c, relay, func(s *greenhouse.ConfigState) { s.DesiredRev, s.DesiredHash, s.ReportedRev, s.ReportedHash = 4, "h4", 9, "h9" })
 		time.Sleep(time.Hour)
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		heard := r.heard[relay]
 		for i := 1; i < len(heard); i++ {
 			if heard[i] < heard[i-1] {
@@ -187,13 +203,11 @@ func TestAThousandChangesDoNotGoOutInOneBurst(t *testing.T) {
 	converge(t, 1000, func(r *registry, c *fleet.Configs) {
 		time.Sleep(5 * time.Second)
 		before := r.total()
-		for uid := range r.nodes {
-			n := *r.nodes[uid]
-			n.Config.DesiredRev, n.Config.DesiredHash = 2, "h2"
-			r.nodes[uid] = &n
+		for i := range 1000 {
+			r.put(greenhouse.UID(fmt.Sprintf("relay-%04d", i)), func(n *greenhouse.Node) { n.Config.DesiredRev, n.Config.DesiredHash = 2, "h2" })
 		}
 		c.Online("relay-0999", false)
-		c.Sync(r.nodes)
+		r.sync(c)
 		time.Sleep(1500 * time.Millisecond)
 		if got := r.total() - before; got < 50 || got > 150 {
 			t.Errorf("got %d publications in the first second and a half, want about 100", got)
@@ -202,6 +216,8 @@ func TestAThousandChangesDoNotGoOutInOneBurst(t *testing.T) {
 			t.Error("got a node that is offline served before those online")
 		}
 		time.Sleep(5 * time.Minute)
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		for uid := range r.nodes {
 			if h := r.heard[uid]; h[len(h)-1] != 2 {
 				t.Fatalf("%s last heard revision %d, want 2", uid, h[len(h)-1])
@@ -223,7 +239,9 @@ func TestAThousandChangesDoNotGoOutInOneBurst(t *testing.T) {
 
 func TestPublisherThatFailsIsTriedAgain(t *testing.T) {
 	converge(t, 1, func(r *registry, c *fleet.Configs) {
+		r.mu.Lock()
 		r.fail = errors.New("no broker")
+		r.mu.Unlock()
 		r.set(c, relay, func(s *greenhouse.ConfigState) { s.DesiredRev, s.DesiredHash = 2, "h2" })
 		time.Sleep(10 * time.Second)
 		r.mu.Lock()
@@ -242,11 +260,9 @@ func TestPublisherThatFailsIsTriedAgain(t *testing.T) {
 
 func TestDecommissionedNodeIsLeftAlone(t *testing.T) {
 	converge(t, 1, func(r *registry, c *fleet.Configs) {
-		n := *r.nodes[relay]
-		n.State, n.Config.DesiredRev = greenhouse.NodeDecommissioned, 5
-		r.nodes[relay] = &n
+		r.put(relay, func(n *greenhouse.Node) { n.State, n.Config.DesiredRev = greenhouse.NodeDecommissioned, 5 })
 		before := r.count(relay)
-		c.Sync(r.nodes)
+		r.sync(c)
 		time.Sleep(time.Hour)
 		if r.count(relay) != before || c.Trouble(relay) != "" {
 			t.Errorf("got %d publications, trouble %q", r.count(relay)-before, c.Trouble(relay))
