@@ -71,6 +71,7 @@ func TestMissingNumberIsAGapUntilItComes(t *testing.T) {
 func TestRebootBeginsANewCount(t *testing.T) {
 	c := newClock()
 	e := open(t, telemetry.Options{Dir: t.TempDir(), Now: c.Now})
+	mustSubmit(t, e, one(c, 1))           // a status, without a number
 	mustSubmit(t, e, message(c, "a", 42)) // first contact: nothing is known to be lost
 	mustSubmit(t, e, message(c, "b", 1))
 	mustSubmit(t, e, message(c, "c", 0))

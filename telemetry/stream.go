@@ -51,11 +51,10 @@ func (s *stream) seen(seq uint64) bool {
 func (s *stream) advance(lo, hi uint64, first, last int64, gaps *gapList) {
 	switch {
 	case !s.begun:
-		s.begun = true
-		if s.node.at > 0 && lo > 1 {
+		if lo > 1 && s.node.counted() {
 			s.miss(1, lo-1, min(s.node.at, first), first, gaps)
 		}
-		s.last, s.at = hi, last
+		s.begun, s.last, s.at = true, hi, last
 	case lo > s.last:
 		if lo > s.last+1 {
 			s.miss(s.last+1, lo-1, min(s.at, first), first, gaps)
@@ -70,6 +69,12 @@ func (s *stream) advance(lo, hi uint64, first, last int64, gaps *gapList) {
 		}
 	}
 	s.node.at = max(s.node.at, last)
+}
+
+// counted reports whether any boot of the node has numbered its messages: only
+// then is a boot that does not begin with 0 or 1 known to have lost some.
+func (n *node) counted() bool {
+	return slices.ContainsFunc(n.boots, func(s *stream) bool { return s.begun })
 }
 
 // miss records that the messages lo to hi did not come.
