@@ -2,6 +2,7 @@ package automation
 
 import (
 	"math"
+	"slices"
 
 	"greenhouse"
 )
@@ -48,6 +49,16 @@ func (st *State) bindSensors(in *Input) {
 			st.addSensor(&in.Outside[i], i, true, q, old)
 		}
 	}
+	slices.SortStableFunc(st.sensors, func(a, b sensor) int { return int(a.of) - int(b.of) })
+	for q := range quantities {
+		from, _ := slices.BinarySearchFunc(st.sensors, q, func(s sensor, q quantity) int { return int(s.of) - int(q) })
+		to := from
+		for to < len(st.sensors) && st.sensors[to].of == q {
+			to++
+		}
+		st.votes[q] = span{from, to}
+		st.seen[q] = seen{Voted: Vote(nil, 0), quality: greenhouse.Bad, any: to > from}
+	}
 	st.values = make([]float64, 0, len(st.sensors))
 }
 
@@ -90,14 +101,18 @@ func (st *State) bindDevices(in *Input) {
 		st.roles[d.role] = append(st.roles[d.role], i)
 		st.decision.Wants[i] = Want{Point: p.ID, Claims: make([]greenhouse.Claim, 0, 4)}
 	}
-	for r := range st.roles {
+	for r := range roles {
 		st.notes[r] = ledger{}
-		if len(st.roles[r]) == 0 {
+		if !st.has(r) {
 			continue
 		}
-		for k := range 2 {
-			st.notes[r].terms[k], st.notes[r].timers[k] = make(map[string]float64, 8), make(map[string]float64, 4)
+		var looks []int
+		for k := range st.sensors {
+			if r.looks(st.sensors[k].of) {
+				looks = append(looks, k)
+			}
 		}
+		st.notes[r] = newLedger(looks)
 	}
 }
 
@@ -116,39 +131,28 @@ func (st *State) sense(in *Input) {
 			continue
 		}
 		s.age = f.Latest.Age(in.Now, in.Trusted)
-		s.now, s.state = s.probe.Step(s.state, f.Latest, s.age, st.elapse)
+		s.now = s.probe.step(&s.state, &f.Latest, s.age, st.elapse)
 	}
 	for q := range quantities {
-		st.seen[q] = st.vote(q)
+		if st.seen[q].any {
+			st.vote(q)
+		}
 	}
 }
 
 // vote combines the sensors of a quantity: those that are good, else those that
 // hold their last value.
-func (st *State) vote(q quantity) seen {
-	out := seen{quality: greenhouse.Bad}
-	for _, accept := range [...]greenhouse.Quality{greenhouse.Good, greenhouse.Held} {
-		st.values = st.values[:0]
-		for i := range st.sensors {
-			s := &st.sensors[i]
-			if s.of != q {
-				continue
-			}
-			out.any = true
-			if s.now.Quality == accept {
-				st.values = append(st.values, s.now.Value)
-			} else if s.now.Quality > greenhouse.Held {
-				out.quality = min(out.quality, s.now.Quality)
-			}
-		}
-		if len(st.values) > 0 {
-			out.Voted, out.quality = Vote(st.values, q.agree()), accept
-			return out
-		}
-		if !out.any {
-			break
+func (st *State) vote(q quantity) {
+	out, sensors := &st.seen[q], st.sensors[st.votes[q].from:st.votes[q].to]
+	best := greenhouse.Bad
+	for i := range sensors {
+		best = min(best, sensors[i].now.Quality)
+	}
+	st.values = st.values[:0]
+	for i := range sensors {
+		if j := &sensors[i].now; j.Quality == best && best <= greenhouse.Held {
+			st.values = append(st.values, j.Value)
 		}
 	}
-	out.Voted = Vote(nil, 0)
-	return out
+	out.quality, out.Voted = best, Vote(st.values, q.agree())
 }

@@ -213,65 +213,6 @@ func (st *State) bound(i int, slot claimSlot, p greenhouse.Priority, owner strin
 	w.Claims = append(w.Claims, claim)
 }
 
-// term notes a term of the loop that drives a role.
-func (st *State) term(r role, name string, v float64) {
-	if st.has(r) && !math.IsNaN(v) && !math.IsInf(v, 0) {
-		st.notes[r].terms[st.flip][name] = math.Round(v*1000) / 1000
-	}
-}
-
-// timer notes how many seconds a timer of a role has left.
-func (st *State) timer(r role, name string, left float64) {
-	if left > 0 && st.has(r) {
-		st.notes[r].timers[st.flip][name] = math.Ceil(left)
-	}
-}
-
-// looks reports whether decisions about a role rest on a quantity.
-func (r role) looks(q quantity) bool {
-	switch r {
-	case roleHeater:
-		return q == airTemp || q == airRH || q == outTemp
-	case roleVent:
-		return q == airTemp || q == airRH || q == outTemp || q == outRH || q == wind || q == rain
-	case roleFan:
-		return q == airTemp || q == airRH || q == airCO2 || q == outTemp || q == outRH
-	case roleLamp:
-		return q == ppfd || q == solar || q == airTemp
-	case roleScreen:
-		return q == solar || q == outTemp || q == ppfd
-	case roleCO2:
-		return q == airCO2 || q == solar || q == ppfd
-	case roleMister:
-		return q == airTemp || q == airRH || q == leafTemp
-	}
-	return false
-}
-
-// explain lists what each decision was made from.
-func (st *State) explain() {
-	for r := range roles {
-		if !st.has(r) {
-			continue
-		}
-		list := &st.notes[r].inputs[st.flip]
-		for k := range st.sensors {
-			s := &st.sensors[k]
-			if !r.looks(s.of) {
-				continue
-			}
-			in := greenhouse.Input{Point: s.point.ID, Value: s.now.Value, Quality: s.now.Quality, AgeS: max(0, s.age.Seconds())}
-			if !s.heard {
-				in.AgeS = -1
-			}
-			*list = append(*list, in)
-		}
-		for _, i := range st.roles[r] {
-			st.decision.Wants[i].Inputs = *list
-		}
-	}
-}
-
 // summarise fills in what the zone is like.
 func (st *State) summarise() {
 	c := Climate{Air: st.seen[airTemp].Value, RH: st.seen[airRH].Value, CO2: st.seen[airCO2].Value, VPD: math.NaN(), DewPoint: math.NaN(),

@@ -7,14 +7,14 @@ import (
 
 // How drying works.
 const (
-	dryHeat     = 1.5  // K that heating is raised by at most
-	dryBudget   = 0.5  // kWh/m² a day spent on that
-	dryWorth    = 0.5  // g/m³ that outside air must be drier by
-	dryVPDBand  = 0.3  // kPa over which the demand grows to its most
-	cropLag     = 3.0  // h, time constant of fruit after air
-	cropMargin  = 1.5  // K above the dew point where drying begins for the crop's sake
-	cropWet     = 0.5  // K above the dew point where it counts as wet
-	rhSaturated = 99.5 // % from which a sensor tells nothing any more
+	dryHeat     = 1.5           // K that heating is raised by at most
+	dryBudget   = 0.5           // kWh/m² a day spent on that
+	dryWorth    = 0.5           // g/m³ that outside air must be drier by
+	dryVPDBand  = 0.3           // kPa over which the demand grows to its most
+	cropLag     = 3 * time.Hour // time constant of fruit after air
+	cropMargin  = 1.5           // K above the dew point where drying begins for the crop's sake
+	cropWet     = 0.5           // K above the dew point where it counts as wet
+	rhSaturated = 99.5          // % from which a sensor tells nothing any more
 )
 
 // drying is the state of the humidity side.
@@ -78,7 +78,7 @@ func (st *State) crop() {
 	if !y.primed {
 		y.fruit, y.primed = air.Value, true
 	}
-	y.fruit += (air.Value - y.fruit) * (1 - math.Exp(-st.dt.Hours()/cropLag))
+	y.fruit += (air.Value - y.fruit) * lag(st.dt, cropLag)
 	coldest := min(y.fruit, air.Value)
 	if l := &st.seen[leafTemp]; l.ok() {
 		coldest = min(coldest, l.Lo)

@@ -119,24 +119,29 @@ type Judged struct {
 // caller. A reading that was read back from disk at the start is none: nothing
 // is switched on before the sensor has spoken in this run.
 func (p Probe) Step(s ProbeState, l greenhouse.Latest, age, dt time.Duration) (Judged, ProbeState) {
+	j := p.step(&s, &l, age, dt)
+	return j, s
+}
+
+func (p *Probe) step(s *ProbeState, l *greenhouse.Latest, age, dt time.Duration) Judged {
 	s.Age += dt
 	fault := p.fault(l, age)
-	if fault == greenhouse.Good && p.jumps(&s, l, dt) {
+	if fault == greenhouse.Good && p.jumps(s, l, dt) {
 		fault = greenhouse.Suspect
 	}
 	s.At = l.At
 	if fault == greenhouse.Good {
 		s.Value, s.Age, s.Has, s.jumped = l.Value, max(age, 0), true, 0
-		return Judged{l.Value, greenhouse.Good, greenhouse.Good}, s
+		return Judged{l.Value, greenhouse.Good, greenhouse.Good}
 	}
 	if s.Has && s.Age <= p.Hold {
-		return Judged{s.Value, greenhouse.Held, fault}, s
+		return Judged{s.Value, greenhouse.Held, fault}
 	}
-	return Judged{math.NaN(), fault, fault}, s
+	return Judged{math.NaN(), fault, fault}
 }
 
 // fault returns what is wrong with a reading by itself.
-func (p Probe) fault(l greenhouse.Latest, age time.Duration) greenhouse.Quality {
+func (p *Probe) fault(l *greenhouse.Latest, age time.Duration) greenhouse.Quality {
 	switch {
 	case l.Seen.IsZero() || age > p.Stale:
 		return greenhouse.Stale
@@ -152,7 +157,7 @@ func (p Probe) fault(l greenhouse.Latest, age time.Duration) greenhouse.Quality 
 
 // jumps reports whether a plausible reading is too far from the last good one to
 // be believed yet.
-func (p Probe) jumps(s *ProbeState, l greenhouse.Latest, dt time.Duration) bool {
+func (p *Probe) jumps(s *ProbeState, l *greenhouse.Latest, dt time.Duration) bool {
 	if p.Rate == 0 || !s.Has || math.Abs(l.Value-s.Value) <= p.Rate*max(1, s.Age.Minutes()) {
 		return false
 	}

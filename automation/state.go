@@ -55,9 +55,13 @@ type binding struct {
 	devices  []device
 	roles    [roles][]int // devices by what they do
 	notes    [roles]ledger
-	flip     int // which of the two buffers of a ledger is written
+	flip     int // which half of the ledgers is written
+	votes    [quantities]span
 	values   []float64
 }
+
+// span is where the sensors of one quantity lie.
+type span struct{ from, to int }
 
 // seen is one quantity as control sees it.
 type seen struct {
@@ -133,14 +137,6 @@ type device struct {
 	bounds  [claimSlots]*float64
 }
 
-// ledger explains the decisions about the actuators of one role. There are two
-// of each, written in turn, so that the last one may still be read.
-type ledger struct {
-	inputs [2][]greenhouse.Input
-	terms  [2]map[string]float64
-	timers [2]map[string]float64
-}
-
 // pause is the time between two decisions from which on time is not integrated:
 // the process was stopped, or the machine slept.
 const pause = 25 * time.Second
@@ -166,14 +162,6 @@ func (st *State) begin(in *Input) {
 	st.flip = 1 - st.flip
 	d := &st.decision
 	d.Zone, d.At, d.Conditions = in.Zone.ID, in.Now, d.Conditions[:0]
-	for r := range st.roles {
-		if len(st.roles[r]) > 0 {
-			l := &st.notes[r]
-			l.inputs[st.flip] = l.inputs[st.flip][:0]
-			clear(l.terms[st.flip])
-			clear(l.timers[st.flip])
-		}
-	}
 	for i := range st.devices {
 		st.observe(&st.devices[i], &in.Devices[i], &d.Wants[i])
 	}
@@ -192,8 +180,6 @@ func (st *State) observe(d *device, in *Device, w *Want) {
 		d.differs = 0
 	}
 	w.Claims = w.Claims[:0]
-	l := &st.notes[d.role]
-	w.Terms, w.Timers = l.terms[st.flip], l.timers[st.flip]
 }
 
 // forget starts shortest times off anew after a pause: nobody knows what

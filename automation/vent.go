@@ -37,7 +37,7 @@ func (p Vent) Step(integral, t, setPoint, limit float64, dt time.Duration) (pos,
 	pos = clamp(proportional+integral, 0, 1)
 	switch {
 	case t < setPoint-0.5:
-		integral *= math.Exp(-dt.Seconds() / p.Decay.Seconds())
+		integral *= 1 - lag(dt, p.Decay)
 	case pos < limit && pos < 1 || proportional < 0:
 		integral = clamp(integral+proportional*dt.Seconds()/p.Ti.Seconds(), 0, 1)
 	}
@@ -59,6 +59,10 @@ type venting struct {
 	purge    time.Duration // of the cycle that changes the air of a house with fans alone
 	purging  bool
 }
+
+// lag returns the share of a difference that a first-order lag makes up in dt;
+// the implicit form, which is stable for any dt.
+func lag(dt, tau time.Duration) float64 { return float64(dt) / float64(dt+tau) }
 
 // airFilter is the time constant of the temperature that vents follow.
 const airFilter = 30 * time.Second
@@ -83,7 +87,7 @@ func (st *State) ventilate() {
 	if !v.primed {
 		v.air, v.primed = air.Hi, true
 	}
-	v.air += (air.Hi - v.air) * (1 - math.Exp(-st.dt.Seconds()/airFilter.Seconds()))
+	v.air += (air.Hi - v.air) * lag(st.dt, airFilter)
 	band := VentBand(st.tuning.VentPBand, st.value(outTemp), st.value(wind))
 	blocked, because := st.ventBlocked()
 	pos, prop, integral := Vent{Band: band, Ti: 1800 * time.Second, Decay: 600 * time.Second}.Step(v.integral, v.air, st.aim.vent, limit, st.dt)
