@@ -493,3 +493,50 @@ func TestShutdownIsBounded(t *testing.T) {
 		t.Errorf("got %v, want it to say that one did not confirm", err)
 	}
 }
+
+func TestStuckVentIsNotToldWithoutEnd(t *testing.T) {
+	w := newWorld(t)
+	const vent = greenhouse.PointID("north/vent")
+	w.add(vent, greenhouse.ClassVent)
+	w.device(vent).refuse = greenhouse.CommandNoEffect
+	w.want(vent, 0.8)
+	w.run(time.Hour)
+	if n := len(w.sent); n < 4 || n > 20 {
+		t.Errorf("got %d publications in an hour, want a few", n)
+	}
+	if c, ok := w.condition("effect_missing"); !ok {
+		t.Errorf("got %+v, want effect_missing", c)
+	}
+}
+
+func TestHaltOfAnOfflineNodeRaisesNothing(t *testing.T) {
+	w := newWorld(t)
+	out := w.add(heater, greenhouse.ClassHeaterSSR)
+	w.want(heater, 1)
+	w.run(10 * time.Second)
+	w.cut(heater, true)
+	w.ctl.Halt("north")
+	w.run(time.Minute)
+	if c, ok := w.condition("stop_unconfirmed"); ok {
+		t.Errorf("got %+v for a node that is offline and went safe by itself", c)
+	}
+	w.cut(heater, false)
+	w.run(10 * time.Second)
+	wantLevel(t, out, 1, "when it is back and decisions still want it")
+}
+
+func TestFirstDecisionForSafeIsNoNews(t *testing.T) {
+	var got []greenhouse.Verdict
+	w := newWorld(t, func(o *actuation.Options) { o.OnVerdict = func(v greenhouse.Verdict) { got = append(got, v) } })
+	w.add(heater, greenhouse.ClassHeaterSSR)
+	w.want(heater, 0)
+	w.run(10 * time.Second)
+	w.want(heater, 1)
+	w.run(10 * time.Second)
+	if len(got) != 1 || got[0].Value != 1 || got[0].Winner.Owner != "heating" {
+		t.Errorf("got %+v, want the one change", got)
+	}
+	if v, ok := w.ctl.Verdict(heater); !ok || v.Point != heater || len(v.Inputs) != 0 {
+		t.Errorf("got %+v, %v", v, ok)
+	}
+}

@@ -18,9 +18,12 @@ func (c *Controller) decide(a *actuator, now time.Time) {
 		a.ruling = a.eq.Permit(a.spec, a.outcome.Level, a.safety(), now)
 	}
 	if level := a.ruling.Level; !a.decided || level != a.level {
+		news := level != a.level // a first decision for the safe level is none
 		a.level, a.changed, a.decided = level, now, true
-		a.retryAt = time.Time{} // what failed was another level
-		c.verdicts = append(c.verdicts, a.verdict(now))
+		if news {
+			a.retryAt = time.Time{} // what failed was another level
+			c.verdicts = append(c.verdicts, a.verdict(now))
+		}
 	}
 }
 

@@ -118,17 +118,18 @@ func (c *Controller) place(o *order, now time.Time) {
 // admitStop stops one actuator, or a whole node.
 func (c *Controller) admitStop(o *order, a *actuator, now time.Time) (*order, error) {
 	if a != nil {
+		if !a.node.online {
+			return nil, greenhouse.Unavailable("node_offline", "node %s is offline: its devices go safe by themselves when their lease ends", o.cmd.Node)
+		}
 		a.halting, a.haltedBy, a.confirmed, a.retryAt = true, o.by, false, time.Time{}
 		c.step(a, now)
-		if a.stop == nil { // its node is offline: kept until it is back
-			return nil, greenhouse.Unavailable("node_offline", "node %s is offline: it is stopped when it comes back; its lease ends by itself", o.cmd.Node)
-		}
 		return a.stop, nil
 	}
 	o.cmd.ExpiresAt = 0
 	if o.cmd.Channel == "" {
 		for _, b := range c.nodeOf(o.cmd.Node).actuators {
-			b.halting, b.haltedBy, b.confirmed, b.retryAt = true, o.by, false, time.Time{}
+			b.halting = b.node.online
+			b.haltedBy, b.confirmed, b.retryAt = o.by, false, time.Time{}
 			c.step(b, now)
 		}
 	}

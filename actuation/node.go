@@ -104,7 +104,7 @@ func (c *Controller) NodeOffline(uid greenhouse.UID) {
 	}
 	n.online, n.away = false, c.now()
 	for _, a := range n.actuators {
-		a.known, a.differs = false, time.Time{}
+		a.known, a.differs, a.halting = false, time.Time{}, false
 	}
 }
 

@@ -13,10 +13,12 @@ import (
 const (
 	stopDeadline  = 30 * time.Second // a stop nobody confirmed becomes a new stop
 	reportMargin  = 10 * time.Second // a report may be that late after the work should be done
+	stopAgain     = 5 * time.Second  // after a stop the node could not carry out
 	firstRetry    = 2 * time.Second
 	longestRetry  = 15 * time.Second
 	firstBackoff  = 5 * time.Second // after a failure, before a new command for the same level
 	longBackoff   = time.Minute
+	stuckBackoff  = 10 * time.Minute // a device that was told in vain several times
 	correctEvery  = 30 * time.Second // between two corrections of a device that does not follow
 	fencedPause   = time.Minute      // before a node that knows a higher epoch is asked again
 	toleranceStep = 0.02             // levels nearer than this are the same

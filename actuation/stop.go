@@ -40,11 +40,12 @@ func (c *Controller) Resume(id greenhouse.ZoneID) {
 
 // Halt brings a zone to its safe levels at once, as when its mode becomes manual
 // or off, without holding it there: once its node has answered, or 30 s after it
-// was told, decisions and overrides count again for an actuator.
+// was told, decisions and overrides count again for an actuator. A node that is
+// offline goes safe by its leases.
 func (c *Controller) Halt(id greenhouse.ZoneID) {
 	c.mu.Lock()
 	for _, a := range c.actuators {
-		if a.Zone == id {
+		if a.Zone == id && a.node.online {
 			a.halting, a.haltedBy = true, "edged"
 		}
 	}
@@ -137,9 +138,12 @@ func (c *Controller) stopped(o *order, now time.Time) {
 			a.reported, a.known, a.reportedAt = a.spec.Safe, true, now
 		}
 		a.eq.Drive(a.spec, a.spec.Safe, now)
+		if !a.confirmed {
+			a.retryAt = now.Add(stopAgain)
+		}
 	case greenhouse.CommandTimeout:
 	default:
-		a.retryAt = now.Add(backoff(a.failures))
+		a.retryAt = now.Add(stopAgain)
 	}
 }
 

@@ -183,7 +183,9 @@ func TestOlderRevisionNeverFollowsANewerOne(t *testing.T) {
 	converge(t, 1, func(r *registry, c *fleet.Configs) {
 		r.set(c, relay, func(s *greenhouse.ConfigState) { s.DesiredRev, s.DesiredHash = 9, "h9" })
 		time.Sleep(time.Second)
-		r.set(c, relay, func(s *greenhouse.ConfigState) { s.DesiredRev, s.DesiredHash, s.ReportedRev, s.ReportedHash = 4, "h4", 9, "h9" })
+		r.set(c, relay, func(s *greenhouse.ConfigState) {
+			s.DesiredRev, s.DesiredHash, s.ReportedRev, s.ReportedHash = 4, "h4", 9, "h9"
+		})
 		time.Sleep(time.Hour)
 		r.mu.Lock()
 		defer r.mu.Unlock()
