@@ -195,6 +195,9 @@ func TestOlderRevisionNeverFollowsANewerOne(t *testing.T) {
 				t.Fatalf("got revisions %v, want none older than one before", heard)
 			}
 		}
+		if n := c.Stats().Errors; n != 0 {
+			t.Errorf("got %d publications refused by the floor, want none tried", n)
+		}
 		if c.Ahead(relay) != 9 || c.Trouble(relay) != "config_drift" {
 			t.Errorf("got ahead %d, trouble %q, want 9 and config_drift", c.Ahead(relay), c.Trouble(relay))
 		}
