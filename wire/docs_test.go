@@ -1,8 +1,8 @@
 package wire_test
 
 import (
-	"errors"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"strings"
