@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+	_ "time/tzdata" // time zones also where the system has none
 
 	"github.com/spf13/cobra"
 
