@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // The smallest screen the dashboard works on.
@@ -38,7 +39,7 @@ func (m *Model) lines() []string {
 	for i, l := range out {
 		l = clip(l, m.w)
 		if m.opts.ASCII {
-			l = ascii(l)
+			l = ansi.Truncate(ascii(l), m.w, "") // joined characters may have come apart
 		}
 		out[i] = strings.TrimRight(l, " ")
 	}

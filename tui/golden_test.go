@@ -17,7 +17,12 @@ import (
 	"greenhouse/tui"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+// updating reports whether -update asks for new golden files; teatest brings
+// the flag.
+func updating() bool {
+	f := flag.Lookup("update")
+	return f != nil && f.Value.String() == "true"
+}
 
 // desk drives a Model without a program: messages go in one by one, and the
 // commands they lead to are run at once, ticks excepted.
@@ -154,7 +159,7 @@ func TestOddScreensLookAsBefore(t *testing.T) {
 func compare(t *testing.T, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", strings.ReplaceAll(t.Name(), "/", "-")+".golden")
-	if *update {
+	if updating() {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -153,43 +153,29 @@ func (k ink) zoneState(z *api.Zone) string {
 	return k.good.Render("● auto")
 }
 
-// ascii replaces every symbol of a line by an ASCII one of the same width.
+// ascii replaces every symbol of a line by ASCII of the same width.
 func ascii(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x80 {
-			return r
-		}
-		if a, ok := asciiOf(r); ok {
-			return a
-		}
-		return '?'
-	}, widened(s))
-}
-
-// widened puts a question mark behind runes of two cells, which become one.
-func widened(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x1100 }) {
-		return s
-	}
 	var b strings.Builder
 	for _, r := range s {
-		switch w := ansi.StringWidth(string(r)); {
-		case w == 0 && r >= 0x80:
-			continue
-		case w == 2:
-			b.WriteByte('?')
+		stand, ours := asciiOf(r)
+		switch {
+		case r < 0x80:
+			b.WriteRune(r)
+		case ours:
+			b.WriteByte(stand)
+		default:
+			b.WriteString(strings.Repeat("?", ansi.StringWidth(string(r))))
 		}
-		b.WriteRune(r)
 	}
 	return b.String()
 }
 
 // asciiOf returns the stand-in for a symbol of ours or of a unit.
-func asciiOf(r rune) (rune, bool) {
+func asciiOf(r rune) (byte, bool) {
 	const pairs = "▁_▂.▃-▄~▅=▆+▇*█#░.●*›>▏_─-╌-│|┤|┼+╭+╮+╰+╯+╶-╴-° µuμu²2³3·.×x…~–-—-≤<≥>₂2←<→>"
 	_, after, ok := strings.Cut(pairs, string(r))
 	if !ok {
 		return 0, false
 	}
-	return rune(after[0]), true
+	return after[0], true
 }

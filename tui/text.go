@@ -51,23 +51,55 @@ func wrap(s string, w, n int) []string {
 }
 
 // safe keeps names that devices and people gave from moving the cursor, turning
-// text around or joining cells: control and format characters become a dot,
-// variation selectors and skin tones, whose width no two terminals agree on, go.
+// text around or joining cells: control and format characters and flags become a dot,
+// variation selectors and skin tones go. Where terminals that join characters
+// and those that do not would still disagree on the width, accents go, and in
+// the last resort everything but ASCII.
 func safe(s string) string {
 	if isPlain(s) {
 		return s
 	}
+	s = strings.Map(printable, ansi.Strip(s))
+	if sameWidth(s) {
+		return s
+	}
+	if s = strings.Map(unjoined, s); sameWidth(s) {
+		return s
+	}
 	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 0xfe00 && r <= 0xfe0f, r >= 0x1f3fb && r <= 0x1f3ff, r >= 0xe0000 && r <= 0xe0fff:
-			return -1
-		case r == utf8.RuneError:
-			return '?'
-		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co), r == 0x115f, r == 0x1160, r == 0x3164, r == 0xffa0:
+		if r > unicode.MaxASCII {
 			return '·'
 		}
 		return r
-	}, ansi.Strip(s))
+	}, s)
+}
+
+// printable replaces what is no character to be seen.
+func printable(r rune) rune {
+	switch {
+	case r >= 0xfe00 && r <= 0xfe0f, r >= 0x1f3fb && r <= 0x1f3ff, r >= 0xe0000 && r <= 0xe0fff:
+		return -1
+	case r == utf8.RuneError:
+		return '?'
+	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co), r >= 0x1f1e6 && r <= 0x1f1ff, r == 0x115f, r == 0x1160, r == 0x3164, r == 0xffa0:
+		return '·'
+	}
+	return r
+}
+
+// unjoined replaces what joins the character before it.
+func unjoined(r rune) rune {
+	if unicode.Is(unicode.M, r) || r >= 0x1100 && r <= 0x11ff {
+		return '·'
+	}
+	return r
+}
+
+// sameWidth reports whether terminals agree on the width of s, alone and after
+// a space.
+func sameWidth(s string) bool {
+	w := ansi.StringWidth(s)
+	return w == ansi.StringWidthWc(s) && ansi.StringWidth(" "+s+" ") == w+2
 }
 
 func isPlain(s string) bool {
