@@ -33,7 +33,7 @@ func TestHeatingSwitchesAroundItsDeadBand(t *testing.T) {
 func TestHeatersAreStages(t *testing.T) {
 	h := newHouse(t, noon(), "air_temp", "heater", "heater.2")
 	h.target(greenhouse.Heating, 18, 18)
-	h.set("air_temp", 16)
+	h.set("air_temp", 13)
 	h.run(65*time.Second, nil)
 	if sum := h.level("heater") + h.level("heater.2"); sum != 1 {
 		t.Fatalf("%v heaters on at first, want 1", sum)
@@ -46,10 +46,10 @@ func TestHeatersAreStages(t *testing.T) {
 	if sum := h.level("heater") + h.level("heater.2"); sum != 2 {
 		t.Errorf("%v heaters on after the stage delay, want 2", sum)
 	}
-	h.set("air_temp", 18.1)
+	h.set("air_temp", 18.3)
 	h.run(2*time.Minute, nil)
-	if sum := h.level("heater") + h.level("heater.2"); sum != 1 {
-		t.Errorf("%v heaters on at the set-point, want 1", sum)
+	if sum := h.level("heater") + h.level("heater.2"); sum != 0 {
+		t.Errorf("%v heaters on above the dead band, want none", sum)
 	}
 }
 

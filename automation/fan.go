@@ -43,7 +43,10 @@ func (st *State) runFans(band, limit float64, blocked bool, because reason) {
 	n := v.fans.Count()
 	st.term(roleFan, "set_point", from)
 	st.term(roleFan, "error", v.air-from)
-	st.holdTimer(roleFan, hold, v.fans, p)
+	st.holdTimer(roleFan, hold, v.fans.First.Since, p.First)
+	if hold == HoldStage {
+		st.timer(roleFan, "stage_delay", (p.Delay - v.fans.Since).Seconds())
+	}
 	st.pick(fans, n)
 	purge := st.purges()
 	for _, i := range fans {
@@ -113,4 +116,25 @@ func (st *State) fanRuns() bool {
 		}
 	}
 	return false
+}
+
+// maxRotated is how many devices of one role take turns; further ones run with
+// the last.
+const maxRotated = 8
+
+// pick has n of some devices run, the ones that ran least first.
+func (st *State) pick(devices []int, n int) {
+	var on [maxRotated]bool
+	var ran [maxRotated]time.Duration
+	m := min(len(devices), maxRotated)
+	for k, i := range devices[:m] {
+		on[k], ran[k] = st.devices[i].turn, st.devices[i].ran
+	}
+	rotate(on[:m], ran[:m], min(n, m))
+	for k, i := range devices {
+		d := &st.devices[i]
+		if d.turn, d.level = on[min(k, m-1)], 0; d.turn {
+			d.level = 1
+		}
+	}
 }

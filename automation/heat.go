@@ -40,7 +40,9 @@ func (i idle) left(wait time.Duration) time.Duration {
 
 // heating is the state of the heating loop.
 type heating struct {
-	stages Stages
+	on     Switch        // of a single switched heater
+	first  int           // heater that goes first
+	stage  time.Duration // for which it has been on
 	pid    PIDState
 	out    PIDOut
 	last   idle // heat was on
@@ -53,8 +55,8 @@ type heating struct {
 // heaterPID returns the controller for heaters whose power can be varied.
 func heaterPID() PID { return PID{Kp: 0.25, Ti: 900 * time.Second, Max: 1} }
 
-// heat drives the heaters: switched ones in stages around the set-point, those
-// that can be switched often or varied by a PI controller.
+// heat drives the heaters: a single contactor or burner by its dead band, several
+// heaters and such as can be switched often by a PI controller.
 func (st *State) heat() {
 	h, air := &st.heating, &st.seen[airTemp]
 	heaters := st.roles[roleHeater]
@@ -75,10 +77,10 @@ func (st *State) heat() {
 	if waits {
 		st.timer(roleHeater, "changeover", wait.Seconds())
 	}
-	if fine(&st.devices[heaters[0]].spec) {
-		st.heatFinely(t, sp, waits)
+	if len(heaters) == 1 && !fine(&st.devices[heaters[0]].spec) {
+		st.heatBySwitch(t, sp, waits)
 	} else {
-		st.heatInStages(t, sp, waits)
+		st.heatInParts(t, sp, waits)
 	}
 	on := false
 	for _, i := range heaters {
@@ -98,11 +100,11 @@ func fine(s *greenhouse.ClassSpec) bool {
 func (st *State) heatOff() {
 	h := &st.heating
 	h.pid, h.out, h.full = PIDState{}, PIDOut{}, 0
-	since := h.stages.First.Since + st.dt
-	if h.stages.First.On {
+	since := h.on.Since + st.dt
+	if h.on.On {
 		since = 0
 	}
-	h.stages = Stages{First: Switch{Since: since}}
+	h.on, h.stage = Switch{Since: since}, 0
 	for _, i := range st.roles[roleHeater] {
 		d := &st.devices[i]
 		d.level = d.point.Safe
@@ -112,89 +114,59 @@ func (st *State) heatOff() {
 	}
 }
 
-// heatInStages switches contactors and burners.
-func (st *State) heatInStages(t, sp float64, waits bool) {
-	h, k, heaters := &st.heating, &st.tuning, st.roles[roleHeater]
-	p := Stager{N: len(heaters), First: Hysteresis{On: k.HeatOn, Off: k.HeatOff}, Delay: k.stageDelay}
-	for _, i := range heaters {
-		p.First.MinOn, p.First.MinOff = max(p.First.MinOn, st.devices[i].spec.MinOn), max(p.First.MinOff, st.devices[i].spec.MinOff)
-	}
+// heatBySwitch switches one contactor or burner.
+func (st *State) heatBySwitch(t, sp float64, waits bool) {
+	h, k, i := &st.heating, &st.tuning, st.roles[roleHeater][0]
+	d := &st.devices[i]
+	p := Hysteresis{On: k.HeatOn, Off: k.HeatOff, MinOn: d.spec.MinOn, MinOff: d.spec.MinOff}
 	err := sp - t
 	if waits {
 		err = min(err, 0)
 	}
 	var hold Hold
-	h.stages, hold = p.Step(h.stages, err, st.dt)
-	n := h.stages.Count()
-	st.term(roleHeater, "stages", float64(n))
-	st.holdTimer(roleHeater, hold, h.stages, p)
-	st.pick(heaters, n)
-	for _, i := range heaters {
-		d := &st.devices[i]
-		why, b, c := st.heatReason(d.level > 0, n, t, sp, hold, waits)
-		st.want(i, slotLoop, "heating", d.level, why, t, b, c)
+	h.on, hold = p.Step(h.on, err, st.dt)
+	st.holdTimer(roleHeater, hold, h.on.Since, p)
+	level := 0.0
+	if h.on.On {
+		level = 1
 	}
+	why, c := st.heatReason(t, sp, hold, waits)
+	st.want(i, slotLoop, "heating", level, why, t, sp, c)
 }
 
-// heatReason words the state of one heater of n on.
-func (st *State) heatReason(on bool, n int, t, sp float64, hold Hold, waits bool) (why reason, b, c float64) {
-	k := &st.tuning
-	low := t < sp-k.HeatOn
+// heatReason words the state of one switched heater.
+func (st *State) heatReason(t, sp float64, hold Hold, waits bool) (why reason, band float64) {
+	k, low := &st.tuning, t < sp-st.tuning.HeatOn
+	on := st.heating.on.On
 	switch {
-	case waits && low && n == 0:
-		return whyHeatWaits, sp, 0
-	case hold == HoldOn && on, hold == HoldOff && !on:
-		return whyHeatHeld, sp, 0
+	case waits && low:
+		return whyHeatWaits, 0
+	case hold != HoldNone:
+		return whyHeatHeld, 0
 	case on && low:
-		return whyHeatOn, sp, k.HeatOn
+		return whyHeatOn, k.HeatOn
 	case on:
-		return whyHeatStays, sp, k.HeatOff
-	case n > 0 && low:
-		return whyHeatNext, sp, 0
-	case n > 0:
-		return whyHeatEnough, sp, 0
+		return whyHeatStays, k.HeatOff
 	case t > sp+k.HeatOff:
-		return whyHeatOff, sp, k.HeatOff
+		return whyHeatOff, k.HeatOff
 	}
-	return whyHeatRests, sp, k.HeatOn
+	return whyHeatRests, k.HeatOn
 }
 
-// holdTimer notes what a stager waits for.
-func (st *State) holdTimer(r role, hold Hold, s Stages, p Stager) {
+// holdTimer notes which shortest time keeps a switch back.
+func (st *State) holdTimer(r role, hold Hold, since time.Duration, p Hysteresis) {
 	switch hold {
 	case HoldOn:
-		st.timer(r, "min_on", (p.First.MinOn - s.First.Since).Seconds())
+		st.timer(r, "min_on", (p.MinOn - since).Seconds())
 	case HoldOff:
-		st.timer(r, "min_off", (p.First.MinOff - s.First.Since).Seconds())
-	case HoldStage:
-		st.timer(r, "stage_delay", (p.Delay - s.Since).Seconds())
+		st.timer(r, "min_off", (p.MinOff - since).Seconds())
 	}
 }
 
-// maxRotated is how many devices of one role take turns; further ones run with
-// the last.
-const maxRotated = 8
-
-// pick has n of some devices run, the ones that ran least first.
-func (st *State) pick(devices []int, n int) {
-	var on [maxRotated]bool
-	var ran [maxRotated]time.Duration
-	m := min(len(devices), maxRotated)
-	for k, i := range devices[:m] {
-		on[k], ran[k] = st.devices[i].level > 0, st.devices[i].ran
-	}
-	rotate(on[:m], ran[:m], min(n, m))
-	for k, i := range devices {
-		st.devices[i].level = 0
-		if on[min(k, m-1)] {
-			st.devices[i].level = 1
-		}
-	}
-}
-
-// heatFinely drives heaters by a PI controller; the first takes the first part
-// of its output, the next the next.
-func (st *State) heatFinely(t, sp float64, waits bool) {
+// heatInParts drives heaters by a PI controller: the first takes the first part
+// of its output, the next the next, each switched as often as its class allows.
+// Beyond the dead band on the warm side all are off, whatever the controller says.
+func (st *State) heatInParts(t, sp float64, waits bool) {
 	h, heaters := &st.heating, st.roles[roleHeater]
 	p := heaterPID()
 	applied := clamp(h.pid.V, p.Min, p.Max)
@@ -206,24 +178,66 @@ func (st *State) heatFinely(t, sp float64, waits bool) {
 		h.pid, h.out = PIDState{}, PIDOut{}
 	}
 	u := h.out.U
-	if waits {
+	if waits || t > sp+st.tuning.HeatOff && !st.devices[heaters[0]].spec.Modulating {
 		u = 0
 	}
 	st.term(roleHeater, "p", h.out.P)
 	st.term(roleHeater, "i", h.out.I)
 	st.term(roleHeater, "demand", u)
-	for k, i := range heaters {
+	st.lead(heaters)
+	ready := true // the stage before has been on for long enough
+	for k := range heaters {
+		i := heaters[(k+h.first)%len(heaters)]
 		d := &st.devices[i]
-		level := clamp(u*float64(len(heaters))-float64(k), 0, 1)
-		if !d.spec.Modulating {
-			sd := SigmaDelta{MinOn: max(d.spec.MinOn, ssrPulse), MinOff: max(d.spec.MinOff, ssrPulse)}
-			d.pulses = sd.Step(d.pulses, level, st.dt)
-			if level = 0; d.pulses.On {
-				level = 1
+		part := clamp(u*float64(len(heaters))-float64(k), 0, 1)
+		why := whyHeatPI
+		if !ready && part > 0 && !d.pulses.On {
+			part, why = 0, whyHeatNext
+			st.timer(roleHeater, "stage_delay", (st.tuning.stageDelay - h.stage).Seconds())
+		}
+		level := st.proportion(d, part)
+		ready = ready && level > 0 && h.stage >= st.tuning.stageDelay
+		if k == 0 {
+			h.stage += st.dt
+			if level == 0 {
+				h.stage = 0
 			}
 		}
-		st.want(i, slotLoop, "heating", level, whyHeatPI, t, sp, u)
+		if why == whyHeatNext {
+			st.want(i, slotLoop, "heating", level, why, t, sp, 0)
+			continue
+		}
+		st.want(i, slotLoop, "heating", level, why, t, sp, u)
 	}
+}
+
+// lead has the heater go first that ran least; it changes only while all are off.
+func (st *State) lead(heaters []int) {
+	h := &st.heating
+	h.first = min(h.first, len(heaters)-1)
+	for _, i := range heaters {
+		if st.devices[i].level > 0 || st.devices[i].applied > 0 {
+			return
+		}
+	}
+	for k, i := range heaters {
+		if st.devices[i].ran < st.devices[heaters[h.first]].ran {
+			h.first = k
+		}
+	}
+}
+
+// proportion gives a device its part: as a level where it takes levels, else by
+// switching.
+func (st *State) proportion(d *device, part float64) float64 {
+	if d.spec.Modulating {
+		return part
+	}
+	sd := SigmaDelta{MinOn: max(d.spec.MinOn, ssrPulse), MinOff: max(d.spec.MinOff, ssrPulse)}
+	if d.pulses = sd.Step(d.pulses, part, st.dt); d.pulses.On {
+		return 1
+	}
+	return 0
 }
 
 // ssrPulse is the shortest run or pause given to heaters that need none.

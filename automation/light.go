@@ -13,6 +13,7 @@ const (
 	lampTrust   = 0.6
 	lampFull    = 0.92 // of what the lamps can still give
 	lampDark    = 0.5  // the same, while it is dark anyway
+	lampStays   = 0.8  // of these two, for lamps that burn
 	darkOutside = 60.0 // W/m²
 	darkInside  = darkOutside * 2.1 * 0.6
 	carryMost   = 0.15 // of the target, from one day to the next
@@ -73,7 +74,7 @@ func lampHold(s *greenhouse.ClassSpec) time.Duration {
 	if s.Class == greenhouse.ClassLampHPS {
 		return 30 * time.Minute
 	}
-	return 10 * time.Minute
+	return 20 * time.Minute
 }
 
 // switchLamp switches, unless the last switching was too recent; what must end
@@ -167,9 +168,13 @@ func (st *State) lampWanted(natural, target float64) (bool, reason) {
 	if math.IsNaN(natural) {
 		return true, whyLampTimer
 	}
-	dark := natural < darkInside
+	bright, stays := 1.0, 1.0
+	if l.lamp.On {
+		bright, stays = 1.5, lampStays
+	}
+	dark := natural < darkInside*bright
 	if s := &st.seen[solar]; s.ok() {
-		dark = s.Value < darkOutside
+		dark = s.Value < darkOutside*bright
 	}
 	if st.tuning.LampPPFD == 0 { // nobody knows what the lamps can give: light while it is dark
 		return dark, lampReason(dark)
@@ -178,7 +183,7 @@ func (st *State) lampWanted(natural, target float64) (bool, reason) {
 	can := st.tuning.LampPPFD * float64(until-st.ms) / 1000 * 1e-6
 	st.term(roleLamp, "need", need)
 	st.term(roleLamp, "lamps_can_give", can)
-	on := need > lampFull*can || need > 0 && dark && need > lampDark*can
+	on := need > lampFull*stays*can || need > 0 && dark && need > lampDark*stays*can
 	return on, lampReason(on)
 }
 

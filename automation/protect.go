@@ -90,7 +90,7 @@ func (st *State) guard(i int) {
 		safe("heat", 0, whyHotCO2, 0, 0)
 	}
 	if st.devices[i].role == roleVent && st.venting.storm > 0 {
-		st.bound(i, slotStorm, greenhouse.PrioritySafety, "storm", false, stormMost, whyStorm, st.seen[wind].Hi, 0, 0)
+		st.bound(i, slotStorm, greenhouse.PrioritySafety, "storm", false, stormMost, whyStorm, st.venting.gust, 0, 0)
 	}
 }
 
@@ -110,7 +110,7 @@ func (st *State) storms() {
 	v, w := &st.venting, &st.seen[wind]
 	v.storm, v.wet = max(0, v.storm-st.elapse), max(0, v.wet-st.elapse)
 	if w.ok() && w.Hi > stormWind {
-		v.storm = afterGust
+		v.storm, v.gust = afterGust, w.Hi
 	}
 	if r := &st.seen[rain]; r.ok() && r.Hi >= 0.5 {
 		v.wet = afterRain

@@ -14,7 +14,6 @@ const (
 	whyHeatStays
 	whyHeatOff
 	whyHeatRests
-	whyHeatEnough
 	whyHeatPI
 	whyHeatWaits
 	whyHeatHeld
@@ -90,8 +89,6 @@ func (r reason) temperature() string {
 		return "air %.1f °C is above %.1f + %.1f"
 	case whyHeatRests:
 		return "air %.1f °C is not below %.1f − %.1f, so heat stays off"
-	case whyHeatEnough:
-		return "air %.1f °C needs no further heater to reach %.1f °C"
 	case whyHeatWaits:
 		return "air %.1f °C is below %.1f °C, but the vents shut only a moment ago"
 	case whyHeatHeld:
@@ -121,7 +118,7 @@ func (r reason) temperature() string {
 	case whyFrostOut:
 		return "it is %.1f °C outside"
 	case whyStorm:
-		return "wind %.1f m/s, or more within ten minutes: storm"
+		return "a gust of %.1f m/s within ten minutes: storm"
 	case whyWind:
 		return "wind %.1f m/s"
 	case whyFogOn:

@@ -133,6 +133,7 @@ type device struct {
 	differs time.Duration // for which applied has not been what was wanted
 	ran     time.Duration // on, since the daemon started
 	pulses  Pulses
+	turn    bool // it is among those that run of its role
 	notes   [claimSlots]note
 	bounds  [claimSlots]*float64
 }
@@ -185,7 +186,7 @@ func (st *State) observe(d *device, in *Device, w *Want) {
 // forget starts shortest times off anew after a pause: nobody knows what
 // happened meanwhile.
 func (st *State) forget() {
-	for _, s := range [...]*Switch{&st.heating.stages.First, &st.venting.fans.First, &st.light.lamp} {
+	for _, s := range [...]*Switch{&st.heating.on, &st.venting.fans.First, &st.light.lamp} {
 		if !s.On {
 			s.Since = 0
 		}

@@ -49,10 +49,12 @@ type venting struct {
 	air      float64 // °C, filtered
 	primed   bool
 	integral float64
-	pos      float64 // wanted for temperature, 0 to 1
-	last     idle    // vents or fans were wanted for temperature
-	storm    time.Duration
-	wet      time.Duration
+	pos      float64       // wanted for temperature, 0 to 1
+	moved    time.Duration // since the position changed
+	last     idle          // vents or fans were wanted for temperature
+	storm    time.Duration // left of the time after a gust
+	gust     float64       // m/s, the last one
+	wet      time.Duration // left of the time after rain
 	hotLimit float64       // how far vents may open against heat
 	open     time.Duration // for which vents have been as open as they may
 	fans     Stages
@@ -85,16 +87,13 @@ func (st *State) ventilate() {
 		return
 	}
 	if !v.primed {
-		v.air, v.primed = air.Hi, true
+		v.air, v.primed, v.moved = air.Hi, true, ventRest
 	}
 	v.air += (air.Hi - v.air) * lag(st.dt, airFilter)
 	band := VentBand(st.tuning.VentPBand, st.value(outTemp), st.value(wind))
 	blocked, because := st.ventBlocked()
 	pos, prop, integral := Vent{Band: band, Ti: 1800 * time.Second, Decay: 600 * time.Second}.Step(v.integral, v.air, st.aim.vent, limit, st.dt)
-	v.pos, v.integral = math.Round(pos*100)/100, integral
-	if v.pos < 0.02 {
-		v.pos = 0
-	}
+	v.pos, v.integral = v.rest(math.Round(pos*100)/100, st.ventNow(band), st.dt), integral
 	if blocked {
 		v.pos, v.integral = 0, 0
 	}
@@ -107,6 +106,36 @@ func (st *State) ventilate() {
 	st.openVents(band, blocked, because)
 	st.runFans(band, min(limit, st.stormLimit()), blocked, because)
 	st.venting.last.step(v.pos > 0 || v.fans.Count() > 0, st.dt)
+}
+
+// How vents are spared: between two moves lies this time, and each is at least
+// this wide.
+const (
+	ventRest = time.Minute
+	ventStep = 0.08
+)
+
+// rest returns where the vents should stand, given where they would best be. At
+// once says that they must not wait.
+func (v *venting) rest(pos float64, atOnce bool, dt time.Duration) float64 {
+	v.moved += dt
+	if pos < 0.03 {
+		pos = 0
+	}
+	change := math.Abs(pos - v.pos)
+	narrow := change < ventStep && pos != 0 && pos != 1
+	if change == 0 || !atOnce && (v.moved < ventRest || narrow) {
+		return v.pos
+	}
+	v.moved = 0
+	return pos
+}
+
+// ventNow reports whether vents must not wait: it is hotter than fully open vents
+// are for, or colder than venting ever allows.
+func (st *State) ventNow(band float64) bool {
+	t := st.venting.air
+	return t > st.aim.vent+band+1 || t < st.aim.vent-1
 }
 
 // value returns a voted value, NaN if it may not be used.
