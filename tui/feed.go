@@ -13,6 +13,7 @@ import (
 )
 
 const (
+	framesMost   = 20                     // a second; the program wakes for each, changed or not: 60 take over 1 % of a core for nothing
 	eventQueue   = 256                    // events on their way to the program; then the stream waits
 	eventPause   = 100 * time.Millisecond // between two batches of events
 	feedPause    = 5 * time.Second        // before a stream that gave up is opened again
@@ -23,7 +24,7 @@ const (
 // the terminal as it was. Extra options go to the program, e.g. another input.
 func Run(ctx context.Context, src Source, o Options, extra ...tea.ProgramOption) error {
 	ctx, cancel := context.WithCancel(ctx)
-	p := tea.NewProgram(New(ctx, src, o), append([]tea.ProgramOption{tea.WithContext(ctx)}, extra...)...)
+	p := tea.NewProgram(New(ctx, src, o), append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithFPS(framesMost)}, extra...)...)
 	var feeds sync.WaitGroup
 	feeds.Go(func() { feed(ctx, src, p.Send) })
 	_, err := p.Run()

@@ -25,7 +25,8 @@ const (
 	readPause   = time.Second      // least time between two readings of the records
 	readSlowly  = 10               // and at least so many times as long as one took
 	readRetry   = 3 * time.Second  // after one that went wrong
-	answerShown = 8 * time.Second  // how long an answer stays
+	answerLeast = time.Second      // how long an answer stays while keys are pressed
+	answerShown = 8 * time.Second  // and while none are
 	errorShown  = 30 * time.Second // and a refusal
 )
 

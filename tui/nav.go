@@ -52,6 +52,9 @@ func (m *Model) list() lister {
 
 // key acts on a key press.
 func (m *Model) key(name, text string) tea.Cmd {
+	if m.opts.Now().Sub(m.answered) > answerLeast {
+		m.answer = "" // it has been read, and the keys are wanted
+	}
 	switch {
 	case name == "ctrl+c":
 		return tea.Quit

@@ -294,11 +294,6 @@ func (s *state) zone(id greenhouse.ZoneID) *api.Zone {
 	return nil
 }
 
-// sensors returns the sensor points of a zone by id.
-func (s *state) sensors(id greenhouse.ZoneID) []*point {
-	return slices.DeleteFunc(slices.Clone(s.byZone[id]), (*point).driven)
-}
-
 // actuators returns the actuators of a zone by id.
 func (s *state) actuators(id greenhouse.ZoneID) []*api.Actuator {
 	var out []*api.Actuator

@@ -75,7 +75,11 @@ func (p *whyPane) draw(v view, h int) []string {
 		lines = append(lines, "  "+k.dim.Render("nothing was measured for it"))
 	}
 	for _, i := range w.Inputs {
-		lines = append(lines, "  "+fit(safe(string(i.Point)), 30)+" "+fit(number(i.Value), 10)+" "+fit(i.Quality.String(), 8)+" "+k.dim.Render(seconds(i.AgeS)+" old"))
+		old := "never heard"
+		if i.AgeS >= 0 {
+			old = seconds(i.AgeS) + " old"
+		}
+		lines = append(lines, "  "+fit(safe(string(i.Point)), 30)+" "+fit(number(i.Value), 10)+" "+fit(i.Quality.String(), 8)+" "+k.dim.Render(old))
 	}
 	lines = append(append(lines, v.terms("terms", w.Terms, "")...), v.terms("timers", w.Timers, " s left")...)
 	return p.window(v, lines, h)

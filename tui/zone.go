@@ -133,8 +133,10 @@ func (p *zonePane) table(v view, rows []*point, sensors, room int) []string {
 	if len(rows) == 0 {
 		return []string{v.rule("measured"), " " + v.k.dim.Render("nothing yet: greenctl node assign brings a node here")}
 	}
-	n := len(rows) + 1 // a title stands before the actuators
-	at := p.cursor.at
+	n, at := len(rows), p.cursor.at
+	if n > sensors {
+		n++ // a title stands before the actuators
+	}
 	if at >= sensors {
 		at++
 	}
