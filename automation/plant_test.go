@@ -279,7 +279,7 @@ func TestClosedLoopWinter(t *testing.T) {
 			ratio  float64 // of the peer's RMSE over 15 minutes
 			starts float64
 		}{
-			{"contactor", greenhouse.ClassHeaterContactor, "", 1.1, 250},
+			{"contactor", greenhouse.ClassHeaterContactor, "", 1.3, 250},
 			{"two contactors", greenhouse.ClassHeaterContactor, "heater.2", 0.8, 500},
 			{"SSR", greenhouse.ClassHeaterSSR, "", 0.4, 3000},
 			{"burner", greenhouse.ClassBurner, "", 1.7, 190},

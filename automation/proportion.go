@@ -7,13 +7,12 @@ import "time"
 // 3600/(MinOn+MinOff) an hour.
 type SigmaDelta struct{ MinOn, MinOff time.Duration }
 
-// Pulses is the state of [SigmaDelta] and [FixedCycle]. The zero value is off
+// Pulses is the state of a [SigmaDelta]. The zero value is off
 // since this moment.
 type Pulses struct {
 	On    bool
 	Since time.Duration // since the last change
 	Acc   float64       // s of run owed; negative: given in advance
-	Phase time.Duration // of the cycle, with FixedCycle
 }
 
 // Step takes the fraction wanted and the time since the last step. Below 0.02
@@ -37,38 +36,6 @@ func (p SigmaDelta) Step(s Pulses, u float64, dt time.Duration) Pulses {
 		s.On, s.Since = true, 0
 	case s.On && u < 1 && s.Since >= p.MinOn && (u == 0 || s.Acc <= -half):
 		s.On, s.Since = false, 0
-	}
-	return s
-}
-
-// FixedCycle turns a fraction into one run a cycle. A run too short to be given
-// is owed to a later cycle, a gap too short is left out.
-type FixedCycle struct{ Cycle, MinOn, MinOff time.Duration }
-
-// Step takes the fraction wanted and the time since the last step.
-func (p FixedCycle) Step(s Pulses, u float64, dt time.Duration) Pulses {
-	if !(u > 0) {
-		u = 0
-	}
-	s.Since += dt
-	s.Phase += dt
-	if s.Phase >= p.Cycle || s.Phase == dt { // a cycle begins
-		s.Phase %= p.Cycle
-		s.Acc = clamp(s.Acc+min(u, 1)*p.Cycle.Seconds(), 0, 2*p.Cycle.Seconds())
-	}
-	run := time.Duration(s.Acc * float64(time.Second))
-	if gap := p.Cycle - run; gap > 0 && gap < p.MinOff {
-		run = p.Cycle
-	}
-	if s.On {
-		s.Acc = max(0, s.Acc-dt.Seconds())
-		if s.Acc <= 0 && s.Since >= p.MinOn && run < p.Cycle {
-			s.On, s.Since = false, 0
-		}
-		return s
-	}
-	if run >= p.MinOn && run > 0 && s.Since >= p.MinOff {
-		s.On, s.Since = true, 0
 	}
 	return s
 }
