@@ -143,6 +143,8 @@ func (st *State) relinquish() {
 			why = whyMode
 		case d.role == roleOther:
 			why = whyManualOnly
+		case st.decision.Wants[i].driven():
+			why = whyAtRest
 		case d.role <= roleFan && st.seen[airTemp].any && !st.seen[airTemp].ok():
 			why = whyLostAir
 		case d.role == roleMister && !st.seen[airRH].ok():
@@ -152,6 +154,16 @@ func (st *State) relinquish() {
 		lost := why == whyLostAir
 		w.Claims = append(w.Claims, greenhouse.Claim{Priority: greenhouse.PriorityFailsafe, Owner: "failsafe", Value: d.point.Safe, Reason: st.relinquished(d, why), Urgent: lost && d.applied != d.point.Safe})
 	}
+}
+
+// driven reports whether a loop wants a level.
+func (w *Want) driven() bool {
+	for i := range w.Claims {
+		if c := &w.Claims[i]; c.Priority == greenhouse.PriorityLoop && !c.Bound() {
+			return true
+		}
+	}
+	return false
 }
 
 // relinquished words why no loop drives a device.

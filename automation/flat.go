@@ -21,9 +21,10 @@ const (
 type flat struct {
 	t, rh   float64
 	for_    time.Duration
-	heater  [2]float64 // least and most level since
-	out     [2]float64 // °C, least and most since
-	vents   float64    // most open since
+	heater  [2]float64    // least and most level since
+	full    time.Duration // of full heat until now
+	out     [2]float64    // °C, least and most since
+	vents   float64       // most open since
 	frozen  bool
 	started bool
 }
@@ -42,13 +43,16 @@ func (st *State) stands() {
 		return
 	}
 	f.for_ += st.dt
+	if f.full += st.dt; heater < 0.9 {
+		f.full = 0
+	}
 	f.heater[0], f.heater[1] = min(f.heater[0], heater), max(f.heater[1], heater)
 	if !math.IsNaN(out) {
 		f.out[0], f.out[1] = min(f.out[0], out), max(f.out[1], out)
 	}
 	f.vents = max(f.vents, vents)
 	moved := f.heater[1]-f.heater[0] >= 0.3 || f.vents >= 0.1 || f.out[1]-f.out[0] >= 1
-	f.frozen = f.for_ >= flatLong && moved && rh.Value < 99 || f.for_ >= noResponse && f.heater[0] >= 0.9
+	f.frozen = f.for_ >= flatLong && moved && rh.Value < 99 || f.full >= noResponse
 	if f.frozen {
 		air.Voted, air.quality = Vote(nil, 0), greenhouse.Suspect
 	}

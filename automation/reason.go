@@ -65,6 +65,7 @@ const (
 	whyLostAir
 	whyLostRH
 	whyNoTarget
+	whyAtRest
 	whyMode
 	whyManualOnly
 	whyBurner
@@ -195,6 +196,8 @@ func (r reason) other() (string, int) {
 		return "the humidity is lost", 0
 	case whyNoTarget:
 		return "there is no target for it", 0
+	case whyAtRest:
+		return "its level when nobody wants anything of it", 0
 	case whyManualOnly:
 		return "only people drive it", 0
 	case whyBurner:

@@ -1,0 +1,307 @@
+package automation_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"greenhouse"
+)
+
+// mild sets weather that limits nothing.
+func (h *house) mild(outside, rh float64) {
+	h.set("outside_temp", outside)
+	h.set("outside_rh", rh)
+	h.set("wind_speed", 1)
+	h.set("rain", 0)
+}
+
+func TestDryingHeatsAndVents(t *testing.T) {
+	h := newHouse(t, noon(), "air_temp", "air_rh", "outside_temp", "outside_rh", "wind_speed", "rain", "heater", "vent")
+	h.target(greenhouse.Heating, 18, 18)
+	h.target(greenhouse.HumidityMax, 85, 85)
+	h.mild(8, 80)
+	h.set("air_temp", 18.1)
+	h.set("air_rh", 80)
+	h.run(3*time.Minute, nil)
+	h.expect("vent", 0)
+	h.expect("heater", 0)
+	h.set("air_rh", 93) // demand 1
+	h.run(3*time.Minute, nil)
+	if got := h.last.Climate.HeatBelow; got != 19.5 {
+		t.Errorf("heats below %v, want 19.5", got)
+	}
+	h.expect("heater", 1)
+	h.expect("vent", 0.1)
+	if got := h.reason("vent", "humidity"); !strings.Contains(got, "93 %") {
+		t.Errorf("reason %q", got)
+	}
+	h.mild(18, 100) // outside is as wet: heat alone
+	h.run(3*time.Minute, nil)
+	h.expect("heater", 1)
+	h.expect("vent", 0)
+}
+
+func TestDryingHasABudget(t *testing.T) {
+	h := newHouse(t, midnight(), "air_temp", "air_rh", "heater")
+	h.target(greenhouse.Heating, 18, 18)
+	h.target(greenhouse.HumidityMax, 85, 85)
+	h.zone.Control.HeaterWM2 = 250
+	h.set("air_temp", 18.1)
+	h.set("air_rh", 95)
+	h.run(3*time.Hour, func() { h.set("air_temp", 18.1+0.01*float64(h.now.Second()%2)) })
+	if got := h.last.Climate.HeatBelow; got != 18 || !h.alarm("humidity_limited") {
+		t.Errorf("heats below %v with the budget spent, alarm %v", got, h.alarm("humidity_limited"))
+	}
+}
+
+func TestWetCropIsDried(t *testing.T) {
+	h := newHouse(t, noon(), "air_temp", "air_rh", "leaf_temp", "outside_temp", "outside_rh", "wind_speed", "rain", "heater", "vent")
+	h.target(greenhouse.Heating, 18, 18)
+	h.target(greenhouse.HumidityMax, 95, 95)
+	h.mild(5, 70)
+	h.set("air_temp", 18)
+	h.set("air_rh", 88) // dew point 16 °C
+	h.set("leaf_temp", 16.2)
+	h.run(40*time.Minute, nil)
+	if got := h.last.Climate.Drying; got < 0.8 {
+		t.Errorf("demand %v with leaves at the dew point", got)
+	}
+	if !h.alarm("crop_wet") {
+		t.Error("no alarm")
+	}
+}
+
+func TestFanHouseIsPurged(t *testing.T) {
+	h := newHouse(t, midnight(), "air_temp", "air_rh", "outside_temp", "outside_rh", "heater", "fan")
+	h.class("heater", greenhouse.ClassBurner)
+	h.target(greenhouse.Heating, 18, 18)
+	h.target(greenhouse.HumidityMax, 85, 85)
+	h.mild(5, 70)
+	h.set("air_temp", 17)
+	h.set("air_rh", 92)
+	on, starts, was := 0, 0, 0.0
+	h.run(2*time.Hour, func() {
+		h.set("air_temp", 17+0.1*float64(h.now.Minute()%2))
+		level := h.level("fan")
+		if level > 0 {
+			on++
+			if h.level("heater") > 0 {
+				t.Fatal("the burner is lit against the fan")
+			}
+		}
+		if level > was {
+			starts++
+		}
+		was = level
+	})
+	if minutes := float64(on) * 5 / 60; starts != 6 || minutes < 15 || minutes > 20 {
+		t.Errorf("%d purges, %.0f minutes in two hours", starts, minutes)
+	}
+}
+
+func TestCO2FollowsLightAndVents(t *testing.T) {
+	h := newHouse(t, noon(), "air_temp", "co2", "solar", "wind_speed", "rain", "vent", "fan", "co2_valve")
+	h.target(greenhouse.Venting, 24, 24)
+	h.target(greenhouse.TargetCO2, 900, 900)
+	h.mild(10, 70)
+	h.set("air_temp", 20)
+	h.set("co2", 430)
+	h.set("solar", 400)
+	h.run(time.Minute, nil)
+	h.expect("co2_valve", 1)
+	h.set("solar", 40)
+	h.run(time.Minute, nil)
+	h.expect("co2_valve", 0)
+	if got := h.reason("co2_valve", "co2"); !strings.Contains(got, "light") {
+		t.Errorf("reason %q", got)
+	}
+	h.set("solar", 400)
+	h.set("air_temp", 25)
+	h.run(5*time.Minute, nil)
+	h.expect("co2_valve", 0)
+	if c, ok := h.claim("co2_valve", "venting"); !ok || !c.Bound() || c.Priority != greenhouse.PriorityInterlock {
+		t.Errorf("no interlock with vents at %.2f: %+v", h.level("vent"), c)
+	}
+	h.set("air_temp", 20)
+	h.run(10*time.Minute, nil)
+	h.expect("co2_valve", 1)
+	h.set("co2", 1700)
+	h.run(time.Minute, nil)
+	h.expect("co2_valve", 0)
+	h.silent["co2"] = true
+	h.set("co2", 600)
+	h.run(7*time.Minute, nil)
+	if c, ok := h.claim("co2_valve", "co2"); !ok || c.Priority != greenhouse.PrioritySafety || c.Value != 0 {
+		t.Errorf("dosing without a reading: %+v", c)
+	}
+}
+
+func TestDosingWithoutEffectIsLocked(t *testing.T) {
+	h := newHouse(t, noon(), "co2", "co2_valve")
+	h.target(greenhouse.TargetCO2, 900, 900)
+	h.set("co2", 430)
+	h.run(20*time.Minute, nil)
+	h.expect("co2_valve", 0)
+	if !h.alarm("co2_no_effect") {
+		t.Error("no alarm")
+	}
+	h.run(6*time.Hour, nil)
+	h.run(time.Minute, nil)
+	if h.alarm("co2_no_effect") && h.reason("co2_valve", "co2") == "" {
+		t.Error("locked for ever")
+	}
+}
+
+func TestLeakingValveIsNoticed(t *testing.T) {
+	h := newHouse(t, midnight(), "co2", "co2_valve")
+	h.target(greenhouse.TargetCO2, 900, 900)
+	ppm := 500.0
+	h.run(10*time.Minute, func() {
+		ppm += 6 // 72 a minute
+		h.set("co2", ppm)
+	})
+	if !h.alarm("co2_leak") {
+		t.Error("no alarm")
+	}
+}
+
+func TestLampsGiveWhatTheSunLeaves(t *testing.T) {
+	h := newHouse(t, time.Date(2026, 1, 15, 6, 0, 0, 0, time.UTC), "solar", "lamp")
+	h.target(greenhouse.DLI, 12, 12)
+	h.zone.DayFrom, h.zone.DayUntil, h.zone.Control.LampPPFD = "04:00", "22:00", 200
+	h.set("solar", 0)
+	h.run(time.Minute, nil)
+	h.expect("lamp", 1)
+	h.set("solar", 500)
+	h.run(6*time.Hour, nil) // 13.6 mol/m²
+	h.expect("lamp", 0)
+	if got := h.last.Climate.DLI; got < 12 {
+		t.Errorf("counted %.1f mol/m²", got)
+	}
+	h.set("solar", 0)
+	h.run(3*time.Hour, nil)
+	h.expect("lamp", 0) // it has enough
+	h.run(8*time.Hour, nil)
+	h.expect("lamp", 0) // night
+	if got := h.reason("lamp", "light"); !strings.Contains(got, "night") {
+		t.Errorf("reason %q", got)
+	}
+}
+
+func TestMistComesInPulsesByDay(t *testing.T) {
+	h := newHouse(t, noon(), "air_temp", "air_rh", "mister")
+	h.target(greenhouse.HumidityMax, 85, 85)
+	h.set("air_temp", 30)
+	h.set("air_rh", 40)
+	on, starts, was := 0, 0, 0.0
+	h.run(10*time.Minute, func() {
+		level := h.level("mister")
+		on += int(level)
+		if level > was {
+			starts++
+		}
+		was = level
+	})
+	if starts < 7 || starts > 10 || on*5 > 110 {
+		t.Errorf("%d pulses, %d s in ten minutes", starts, on*5)
+	}
+	h.now = midnight()
+	h.run(time.Minute, nil)
+	h.expect("mister", 0)
+}
+
+func TestScreensSaveHeatByNight(t *testing.T) {
+	h := newHouse(t, midnight(), "air_temp", "air_rh", "outside_temp", "heater", "screen")
+	h.target(greenhouse.Heating, 18, 18)
+	h.set("air_temp", 18)
+	h.set("air_rh", 70)
+	h.set("outside_temp", -2)
+	h.run(time.Minute, nil)
+	h.expect("screen", 1)
+	h.set("outside_temp", 14)
+	h.run(time.Minute, nil)
+	h.expect("screen", 0)
+	h.set("outside_temp", -2)
+	h.now = h.now.Add(12 * time.Hour)
+	h.run(time.Minute, nil)
+	h.expect("screen", 0)
+}
+
+func TestFrozenSensorIsNotUsed(t *testing.T) {
+	h := newHouse(t, midnight(), "air_temp", "air_rh", "heater")
+	h.target(greenhouse.Heating, 18, 18)
+	h.set("air_temp", 16)
+	h.set("air_rh", 70)
+	h.run(22*time.Minute, nil)
+	if !h.alarm("sensor_frozen") {
+		t.Error("a sensor that stands still at full heat is believed")
+	}
+	h.expect("heater", 0)
+	h.set("air_temp", 16.1)
+	h.run(2*time.Minute, nil)
+	h.expect("heater", 1)
+}
+
+func TestFlatLineAloneIsNoFault(t *testing.T) {
+	h := newHouse(t, midnight(), "air_temp", "air_rh", "heater", "vent")
+	h.target(greenhouse.Heating, 18, 18)
+	h.set("air_temp", 18.1)
+	h.set("air_rh", 70)
+	h.run(3*time.Hour, nil)
+	if h.alarm("sensor_frozen") || h.alarm("climate_blind") {
+		t.Error("a quiet night is taken for a fault")
+	}
+}
+
+func TestPauseIntegratesNothing(t *testing.T) {
+	h := newHouse(t, noon(), "air_temp", "heater")
+	h.class("heater", greenhouse.ClassHeaterSSR)
+	h.target(greenhouse.Heating, 18, 18)
+	h.set("air_temp", 17.5)
+	h.run(2*time.Minute, nil)
+	before := h.want("heater").Terms["i"]
+	h.now = h.now.Add(3 * time.Hour)
+	h.step()
+	if after := h.want("heater").Terms["i"]; math.Abs(after-before) > 0.01 {
+		t.Errorf("the integral went from %v to %v over a pause", before, after)
+	}
+}
+
+func TestAlarmsAreToldOnChangeAndOnceAMinute(t *testing.T) {
+	h := newHouse(t, noon(), "air_temp", "heater")
+	h.target(greenhouse.Heating, 18, 18)
+	h.set("air_temp", 18)
+	told := 0
+	h.run(10*time.Minute, func() {
+		if len(h.last.Conditions) > 0 {
+			told++
+		}
+	})
+	if told < 10 || told > 11 {
+		t.Errorf("conditions were told %d times in ten quiet minutes", told)
+	}
+	h.set("air_temp", 3)
+	h.run(25*time.Second, nil)
+	if !h.alarm("frost_protection") {
+		t.Error("frost was not told at once")
+	}
+}
+
+func TestDecisionsStayGoodForOneMore(t *testing.T) {
+	h := newHouse(t, noon(), "air_temp", "heater")
+	h.target(greenhouse.Heating, 18, 18)
+	h.set("air_temp", 17)
+	h.run(time.Minute, nil)
+	kept := h.want("heater")
+	error1, age := kept.Terms["error"], len(kept.Inputs)
+	h.set("air_temp", 16.5)
+	h.run(5*time.Second, nil)
+	if kept.Terms["error"] != error1 || len(kept.Inputs) != age || kept.Inputs[0].Value != 17 {
+		t.Errorf("the last decision was written over: %+v", kept)
+	}
+	if got := h.want("heater").Terms["error"]; got != 1.5 {
+		t.Errorf("error %v, want 1.5", got)
+	}
+}
