@@ -52,7 +52,7 @@ func (st *State) stands() {
 	}
 	f.vents = max(f.vents, vents)
 	moved := f.heater[1]-f.heater[0] >= 0.3 || f.vents >= 0.1 || f.out[1]-f.out[0] >= 1
-	f.frozen = f.for_ >= flatLong && moved && rh.Value < 99 || f.full >= noResponse
+	f.frozen = f.frozen || f.for_ >= flatLong && moved && rh.Value < 99 || f.full >= noResponse
 	if f.frozen {
 		air.Voted, air.quality = Vote(nil, 0), greenhouse.Suspect
 	}
