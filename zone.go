@@ -100,6 +100,8 @@ type Zone struct {
 type Control struct {
 	HeatOn      float64 `json:"heat_on_k,omitempty"`     // K below the set-point at which heat starts; 0.3
 	HeatOff     float64 `json:"heat_off_k,omitempty"`    // K above the set-point at which heat stops; 0.2
+	HeatKp      float64 `json:"heat_kp_per_k,omitempty"` // heat per K of error, where power can be varied; 0.25
+	HeatTiS     int     `json:"heat_ti_s,omitempty"`     // s over which a lasting error is made good; 900
 	DeadZone    float64 `json:"dead_zone_k,omitempty"`   // K between heating and venting; 3, at least 1
 	VentPBand   float64 `json:"vent_p_band_k,omitempty"` // K over which vents go from 0 to 1; 2
 	StageDelayS int     `json:"stage_delay_s,omitempty"` // s between two heating or venting stages; 120

@@ -53,7 +53,9 @@ type heating struct {
 }
 
 // heaterPID returns the controller for heaters whose power can be varied.
-func heaterPID() PID { return PID{Kp: 0.25, Ti: 900 * time.Second, Max: 1} }
+func (t tuning) heaterPID() PID {
+	return PID{Kp: t.HeatKp, Ti: time.Duration(t.HeatTiS) * time.Second, Max: 1}
+}
 
 // heat drives the heaters: a single contactor or burner by its dead band, several
 // heaters and such as can be switched often by a PI controller.
@@ -168,7 +170,7 @@ func (st *State) holdTimer(r role, hold Hold, since time.Duration, p Hysteresis)
 // Beyond the dead band on the warm side all are off, whatever the controller says.
 func (st *State) heatInParts(t, sp float64, waits bool) {
 	h, heaters := &st.heating, st.roles[roleHeater]
-	p := heaterPID()
+	p := st.tuning.heaterPID()
 	applied := clamp(h.pid.V, p.Min, p.Max)
 	if held, level := st.taken(heaters); held {
 		applied = level // someone else drives: follow, so that nothing winds up

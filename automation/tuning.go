@@ -20,6 +20,10 @@ func tuningOf(c greenhouse.Control) tuning {
 	}
 	or(&c.HeatOn, 0.3)
 	or(&c.HeatOff, 0.2)
+	or(&c.HeatKp, 0.25)
+	if c.HeatTiS == 0 {
+		c.HeatTiS = 900
+	}
 	or(&c.DeadZone, 3)
 	or(&c.VentPBand, 2)
 	or(&c.FrostLimit, 4)

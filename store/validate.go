@@ -207,6 +207,7 @@ func checkTargets(z *greenhouse.Zone) error {
 func checkControl(c *greenhouse.Control) error {
 	err := firstError(
 		checkNumber("heat_on_k", c.HeatOn, 0, 10), checkNumber("heat_off_k", c.HeatOff, 0, 10),
+		checkNumber("heat_kp_per_k", c.HeatKp, 0, 10), checkNumber("heat_ti_s", float64(c.HeatTiS), 0, 86400),
 		checkNumber("vent_p_band_k", c.VentPBand, 0, 20), checkNumber("stage_delay_s", float64(c.StageDelayS), 0, 86400),
 		checkNumber("frost_limit_c", c.FrostLimit, -5, 20), checkNumber("heat_limit_c", c.HeatLimit, 0, 60),
 		checkNumber("stale_after_s", float64(c.StaleAfterS), 0, 86400), checkNumber("hold_s", float64(c.HoldS), 0, 86400),

@@ -198,6 +198,8 @@ func (d *demo) provisionZone(ctx context.Context, c *client.Client, z greenhouse
 	if err != nil {
 		return err
 	}
+	z.Control.HeatKp, z.Control.HeatTiS = 0.5, max(int(900/d.opts.speed), 5) // the controller keeps pace with the plant
+	z.Control.ChangeoverS = max(int(300/d.opts.speed), 5)
 	patch := map[string]any{"targets": z.Targets, "day_from": z.DayFrom, "day_until": z.DayUntil, "control": z.Control}
 	_, err = c.EditZone(ctx, z.ID, patch, client.Write{})
 	return err
