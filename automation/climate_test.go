@@ -1,12 +1,14 @@
 package automation_test
 
 import (
+	"encoding/json"
 	"math"
 	"strings"
 	"testing"
 	"time"
 
 	"greenhouse"
+	"greenhouse/automation"
 )
 
 // mild sets weather that limits nothing.
@@ -303,5 +305,34 @@ func TestDecisionsStayGoodForOneMore(t *testing.T) {
 	}
 	if got := h.want("heater").Terms["error"]; got != 1.5 {
 		t.Errorf("error %v, want 1.5", got)
+	}
+}
+
+func TestRestartKeepsTheDay(t *testing.T) {
+	start := time.Date(2026, 1, 15, 6, 0, 0, 0, time.UTC)
+	h := newHouse(t, start, "solar", "lamp")
+	h.set("solar", 300)
+	h.run(4*time.Hour, nil)
+	kept := h.st.Memory()
+	raw, err := json.Marshal(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back automation.Memory
+	if err := json.Unmarshal(raw, &back); err != nil {
+		t.Fatal(err)
+	}
+	again := newHouse(t, h.now, "solar", "lamp")
+	again.st.Restore(back)
+	again.set("solar", 300)
+	again.run(time.Minute, nil)
+	if got, want := again.last.Climate.DLI, kept.DLI; got < want || got > want+0.1 {
+		t.Errorf("the light sum is %v after a restart, it was %v", got, want)
+	}
+	next := newHouse(t, h.now.Add(24*time.Hour), "solar", "lamp")
+	next.st.Restore(back)
+	next.run(time.Minute, nil)
+	if got := next.last.Climate.DLI; got > 0.01 {
+		t.Errorf("the next day begins with %v", got)
 	}
 }

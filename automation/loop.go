@@ -38,6 +38,9 @@ type Options struct {
 	Now     func() time.Time // with the monotonic clock; nil: time.Now
 	Log     *slog.Logger     // nil: discarded
 	OnCycle func(Report)     // hears of every cycle; nil: nobody
+	// Memory returns what was kept of a zone before the start (see [Loop.Memories]);
+	// nil: nothing was.
+	Memory func(z greenhouse.ZoneID) (Memory, bool)
 }
 
 // slot is one zone in the loop. busy guards state, guard and input: whoever sets
@@ -47,7 +50,7 @@ type slot struct {
 	busy  atomic.Bool
 	again atomic.Bool // woken while busy
 	state State
-	guard State // of protection alone, while the rest fails
+	guard *State // of protection alone, while the rest fails; nil until then
 	input Input
 
 	mu      sync.Mutex
@@ -254,7 +257,7 @@ func (l *Loop) slotsNow() []*slot {
 	for _, id := range l.ids {
 		s, ok := l.slots[id]
 		if !ok {
-			s = &slot{id: id}
+			s = l.newSlot(id)
 		}
 		slots[id] = s
 		order = append(order, s)
@@ -266,6 +269,17 @@ func (l *Loop) slotsNow() []*slot {
 	}
 	l.order, l.slots = order, slots
 	return order
+}
+
+// newSlot returns a slot for a zone, with what was kept of it.
+func (l *Loop) newSlot(id greenhouse.ZoneID) *slot {
+	s := &slot{id: id}
+	if l.o.Memory != nil {
+		if m, ok := l.o.Memory(id); ok {
+			s.state.Restore(m)
+		}
+	}
+	return s
 }
 
 // decide makes one decision of a zone. Whatever happens in it stays in it.
@@ -323,14 +337,17 @@ func (l *Loop) settle(s *slot, now time.Time, gone bool, failing string) {
 // goSafe has a failed zone at its safe levels, with frost, heat and CO₂
 // protection where those still work.
 func (l *Loop) goSafe(s *slot, now time.Time, why string) {
+	if s.guard == nil {
+		s.guard = &State{}
+	}
 	for _, make := range [...]func() *Decision{
-		func() *Decision { return Protect(&s.input, &s.guard, why) },
+		func() *Decision { return Protect(&s.input, s.guard, why) },
 		func() *Decision { return safeLevels(&s.input, s.id, now, why) },
 	} {
 		if l.applied(s, make) {
 			return
 		}
-		s.guard = State{}
+		s.guard = &State{}
 	}
 }
 

@@ -279,3 +279,21 @@ func TestDeletedZoneLeavesNoAlarm(t *testing.T) {
 		}
 	})
 }
+
+func TestMemoriesComeBack(t *testing.T) {
+	s := newSite(2)
+	loop(t, s, func(l *automation.Loop) {
+		time.Sleep(time.Minute)
+		kept := l.Memories()
+		if len(kept) != 2 || kept["z0"].Date == 0 {
+			t.Errorf("memories %+v", kept)
+		}
+		m := kept["z0"]
+		m.DLI = 7
+		again := automation.New(automation.Options{Source: s, Sink: s, Memory: func(z greenhouse.ZoneID) (automation.Memory, bool) { return m, z == "z0" }})
+		again.Cycle(context.Background())
+		if got := again.Memories()["z0"].DLI; got != 7 {
+			t.Errorf("DLI %v after a restart, want 7", got)
+		}
+	})
+}
