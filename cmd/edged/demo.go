@@ -56,7 +56,7 @@ with  greenctl sim fault  from another terminal.`,
 	}
 	places := api.DefaultPlaces(os.Getuid(), os.Getenv)
 	f := c.Flags()
-	f.Float64Var(&o.speed, "speed", 20, "simulated seconds a second")
+	f.Float64Var(&o.speed, "speed", 6, "simulated seconds a second; equipment keeps its real times, so much more than 10 makes it look slow")
 	f.IntVar(&o.zones, "zones", 3, "zones, 1 to 200")
 	f.Uint64Var(&o.seed, "seed", 1, "everything random follows from it")
 	f.DurationVar(&o.duration, "duration", 0, "end after this time (default: when interrupted)")
