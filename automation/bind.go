@@ -76,7 +76,7 @@ func (st *State) addSensor(s *Sensor, index int, outside bool, q quantity, old [
 	}
 	for i := range old {
 		if old[i].point.ID == s.Point.ID && old[i].point.Node == s.Point.Node {
-			n.state, n.alarms = old[i].state, old[i].alarms
+			n.state, n.alarms, n.apart = old[i].state, old[i].alarms, old[i].apart
 		}
 	}
 	st.sensors = append(st.sensors, n)
@@ -155,4 +155,10 @@ func (st *State) vote(q quantity) {
 		}
 	}
 	out.quality, out.Voted = best, Vote(st.values, q.agree())
+	for i := range sensors {
+		s := &sensors[i]
+		if s.apart += st.dt; out.N < 3 || !(math.Abs(s.now.Value-out.Value) > driftFar*q.agree()) {
+			s.apart = 0
+		}
+	}
 }

@@ -336,3 +336,36 @@ func TestRestartKeepsTheDay(t *testing.T) {
 		t.Errorf("the next day begins with %v", got)
 	}
 }
+
+func TestDriftingSensorIsOutvotedAndAlarmed(t *testing.T) {
+	h := newHouse(t, midnight(), "air_temp", "air_temp.2", "air_temp.3", "heater")
+	h.target(greenhouse.Heating, 18, 18)
+	drift := 0.0
+	h.run(12*time.Hour, func() {
+		drift += 0.5 * 5 / 3600
+		h.set("air_temp", 18)
+		h.set("air_temp.2", 18.1)
+		h.set("air_temp.3", 18+drift)
+		if got := h.last.Climate.Air; !math.IsNaN(got) && (got < 18 || got > 18.1) {
+			t.Fatalf("the vote is %v", got)
+		}
+	})
+	if !h.raised["point/north/air_temp.3 sensor_drift"].Active || h.raised["point/north/air_temp.2 sensor_drift"].Active {
+		t.Errorf("alarms %+v", h.raised)
+	}
+	if h.alarm("sensors_disagree") {
+		t.Error("three sensors cannot disagree: the median decides")
+	}
+}
+
+func TestClockSetBackOverMidnightKeepsTheSum(t *testing.T) {
+	h := newHouse(t, time.Date(2026, 1, 15, 23, 50, 0, 0, time.UTC), "solar", "lamp")
+	h.set("solar", 300)
+	h.run(15*time.Minute, nil) // into the 16th
+	after := h.last.Climate.DLI
+	h.now = h.now.Add(-20 * time.Minute) // it was the 15th after all
+	h.run(30*time.Minute, nil)
+	if got := h.last.Climate.DLI; got < after+0.1 {
+		t.Errorf("the light sum fell from %v to %v", after, got)
+	}
+}

@@ -50,7 +50,7 @@ func (st *State) dry() {
 		y.primed, y.wet = false, 0
 	}
 	y.useful = st.driesOutside()
-	y.limited = st.tuning.HeaterWM2 > 0 && st.heating.budget >= dryBudget && st.heating.date == st.cal.date
+	y.limited = st.tuning.HeaterWM2 > 0 && st.heating.budget >= dryBudget
 	if !y.limited && st.has(roleHeater) {
 		st.aim.heat += math.Round(y.demand*dryHeat*10) / 10
 	}

@@ -87,12 +87,11 @@ func (st *State) fanReason(on, later, blocked bool, from float64) reason {
 func (st *State) purges() bool {
 	v, y := &st.venting, &st.drying
 	if st.has(roleVent) || !y.useful || y.demand < purgeFrom {
-		v.purge, v.purging = 0, false
+		v.purge = 0
 		return false
 	}
 	v.purge = (v.purge + st.dt) % purgeEvery
-	v.purging = v.purge < purgeRun
-	return v.purging
+	return v.purge < purgeRun
 }
 
 // burners keeps burners off while an exhaust fan runs, which would draw their

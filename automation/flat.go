@@ -20,7 +20,7 @@ const (
 // what should have moved them meanwhile.
 type flat struct {
 	t, rh   float64
-	for_    time.Duration
+	stood   time.Duration
 	heater  [2]float64    // least and most level since
 	full    time.Duration // of full heat until now
 	out     [2]float64    // °C, least and most since
@@ -42,7 +42,7 @@ func (st *State) stands() {
 		*f = flat{t: air.Value, rh: rh.Value, heater: [2]float64{heater, heater}, out: [2]float64{out, out}, vents: vents, started: true}
 		return
 	}
-	f.for_ += st.dt
+	f.stood += st.dt
 	if f.full += st.dt; heater < 0.9 {
 		f.full = 0
 	}
@@ -52,7 +52,7 @@ func (st *State) stands() {
 	}
 	f.vents = max(f.vents, vents)
 	moved := f.heater[1]-f.heater[0] >= 0.3 || f.vents >= 0.1 || f.out[1]-f.out[0] >= 1
-	f.frozen = f.frozen || f.for_ >= flatLong && moved && rh.Value < 99 || f.full >= noResponse
+	f.frozen = f.frozen || f.stood >= flatLong && moved && rh.Value < 99 || f.full >= noResponse
 	if f.frozen {
 		air.Voted, air.quality = Vote(nil, 0), greenhouse.Suspect
 	}

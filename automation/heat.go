@@ -14,7 +14,7 @@ const changeoverEscape = 2.0
 // idle is the time since something last happened; the zero value: never.
 type idle struct {
 	ever bool
-	for_ time.Duration
+	past time.Duration
 }
 
 // step notes whether it happens now.
@@ -22,20 +22,20 @@ func (i *idle) step(happens bool, dt time.Duration) {
 	switch {
 	case happens:
 		*i = idle{ever: true}
-	case i.ever && i.for_ < 24*time.Hour:
-		i.for_ += dt
+	case i.ever && i.past < 24*time.Hour:
+		i.past += dt
 	}
 }
 
 // now reports whether it happened in the last step.
-func (i idle) now() bool { return i.ever && i.for_ == 0 }
+func (i idle) now() bool { return i.ever && i.past == 0 }
 
 // left returns how much of a waiting time is left.
 func (i idle) left(wait time.Duration) time.Duration {
 	if !i.ever {
 		return 0
 	}
-	return max(0, wait-i.for_)
+	return max(0, wait-i.past)
 }
 
 // heating is the state of the heating loop.
@@ -259,7 +259,7 @@ func (st *State) taken(devices []int) (bool, float64) {
 // budget counts the heat that drying alone asked for on this date.
 func (st *State) budget() {
 	h := &st.heating
-	if h.date != st.cal.date {
+	if begins(h.date, st.cal.date) {
 		h.date, h.budget = st.cal.date, 0
 	}
 	if extra := st.aim.heat - st.aim.heatBase; extra > 0 && st.seen[airTemp].Value > st.aim.heatBase-st.tuning.HeatOn {

@@ -92,7 +92,7 @@ func (st *State) switchLamp(on, must bool, hold time.Duration) {
 // date stands still, so that nothing is begun twice.
 func (st *State) sumLight(natural float64) {
 	l := &st.light
-	if st.cal.until != 0 && l.date != st.cal.date {
+	if st.cal.until != 0 && begins(l.date, st.cal.date) {
 		st.newDay()
 	}
 	lamp := st.tuning.LampPPFD * st.mean(roleLamp)
@@ -108,6 +108,10 @@ func (st *State) sumLight(natural float64) {
 	l.today[st.slot()] += float32(natural * step)
 	l.aim = st.aim.dli
 }
+
+// begins reports whether a new date begins. One day back is a clock that was set
+// right around midnight: what was counted goes on being counted.
+func begins(was, is int) bool { return is != was && is != was-1 }
 
 // newDay begins the sums of a date. Only a day seen in full counts for the
 // profile, and for what is carried over.

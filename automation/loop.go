@@ -340,25 +340,25 @@ func (l *Loop) goSafe(s *slot, now time.Time, why string) {
 	if s.guard == nil {
 		s.guard = &State{}
 	}
-	for _, make := range [...]func() *Decision{
+	for _, decide := range [...]func() *Decision{
 		func() *Decision { return Protect(&s.input, s.guard, why) },
 		func() *Decision { return safeLevels(&s.input, s.id, now, why) },
 	} {
-		if l.applied(s, make) {
+		if l.applied(s, decide) {
 			return
 		}
 		s.guard = &State{}
 	}
 }
 
-// applied makes and applies a decision, and reports whether that worked.
-func (l *Loop) applied(s *slot, make func() *Decision) (ok bool) {
+// applied applies a decision, and reports whether that worked.
+func (l *Loop) applied(s *slot, decide func() *Decision) (ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			l.o.Log.Error("zone not made safe", "zone", s.id, "panic", fmt.Sprint(p))
 		}
 	}()
-	d := make()
+	d := decide()
 	d.Zone = s.id
 	l.o.Sink.Apply(d)
 	return true

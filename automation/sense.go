@@ -82,6 +82,12 @@ func (q quantity) agree() float64 {
 	return math.Inf(1)
 }
 
+// When one of three or more sensors is taken for drifting.
+const (
+	driftFar  = 0.75 // of what two healthy sensors may differ by
+	driftLong = 6 * time.Hour
+)
+
 // Probe judges the readings of one sensor.
 type Probe struct {
 	Min, Max float64       // plausible range

@@ -84,6 +84,7 @@ type sensor struct {
 	now     Judged
 	age     time.Duration
 	heard   bool
+	apart   time.Duration // for which it has been far from the median
 	alarms  [sensorAlarms]alarm
 }
 

@@ -59,7 +59,6 @@ type venting struct {
 	open     time.Duration // for which vents have been as open as they may
 	fans     Stages
 	purge    time.Duration // of the cycle that changes the air of a house with fans alone
-	purging  bool
 }
 
 // lag returns the share of a difference that a first-order lag makes up in dt;
@@ -153,7 +152,7 @@ func (st *State) ventOff() {
 	if v.fans.First.On {
 		since = 0
 	}
-	v.primed, v.integral, v.pos, v.open, v.purge, v.purging = false, 0, 0, 0, 0, false
+	v.primed, v.integral, v.pos, v.open, v.purge = false, 0, 0, 0, 0
 	v.fans = Stages{First: Switch{Since: since}}
 	for _, r := range [...]role{roleVent, roleFan} {
 		for _, i := range st.roles[r] {

@@ -153,7 +153,7 @@ func (st *State) alarming(k alarmKind) (bool, float64) {
 	case alarmHeld:
 		return steered && air.any && air.quality == greenhouse.Held, air.Value
 	case alarmDisagree:
-		return air.ok() && air.N > 1 && !air.Agree, air.Spread
+		return air.ok() && air.N == 2 && !air.Agree, air.Spread
 	case alarmFrozen:
 		return st.flat.frozen, st.flat.t
 	case alarmCO2High:
@@ -184,6 +184,7 @@ func (st *State) quiet() bool {
 const (
 	sensorStale = iota
 	sensorImplausible
+	sensorDrift
 	sensorAlarms
 )
 
@@ -191,10 +192,12 @@ const (
 func (st *State) watchSensor(s *sensor, all bool) {
 	fault := s.now.Fault
 	for k := range sensorAlarms {
-		code, text := "sensor_stale", "no value has come for too long"
-		active := fault == greenhouse.Stale
-		if k == sensorImplausible {
+		code, text, active := "sensor_stale", "no value has come for too long", fault == greenhouse.Stale
+		switch k {
+		case sensorImplausible:
 			code, text, active = "sensor_implausible", "the sensor fails or says what cannot be", fault == greenhouse.Bad || fault == greenhouse.Suspect
+		case sensorDrift:
+			code, text, active = "sensor_drift", "it has been far from the other sensors for six hours", s.apart >= driftLong
 		}
 		active = active && s.heard && !st.quiet()
 		a := &s.alarms[k]
