@@ -28,7 +28,12 @@ func (d *Daemon) openServer() error {
 		return err
 	}
 	d.server = s
-	d.teardown.push("api", s.Close)
+	d.teardown.push("api", func(ctx context.Context) error {
+		for _, l := range d.opts.APIListeners { // also those that never served
+			_ = l.Close()
+		}
+		return s.Close(ctx)
+	})
 	return nil
 }
 
@@ -39,6 +44,9 @@ func (d *Daemon) listenAPI() error {
 		if err != nil {
 			return err
 		}
+		d.serving.Go(func() { d.serveAPI("api", func() error { return d.server.ServeLocal(l) }) })
+	}
+	for _, l := range d.opts.APIListeners {
 		d.serving.Go(func() { d.serveAPI("api", func() error { return d.server.ServeLocal(l) }) })
 	}
 	if d.opts.APIListen == "" {

@@ -35,6 +35,20 @@ type inboundCounts struct {
 	unrouted  atomic.Uint64 // samples of channels nobody declared
 }
 
+// Received counts what came from nodes and could not be kept, since start.
+type Received struct {
+	Malformed uint64 // messages that could not be understood
+	Strange   uint64 // messages in the name of nodes that are not in service
+	Refused   uint64 // samples refused in messages that were kept
+	Unrouted  uint64 // samples of channels nobody declared
+}
+
+// Received returns the counts of now. It may be called from any goroutine.
+func (d *Daemon) Received() Received {
+	c := &d.inbound.counts
+	return Received{Malformed: c.malformed.Load(), Strange: c.strange.Load(), Refused: c.refused.Load(), Unrouted: c.unrouted.Load()}
+}
+
 // scratch is what decoding one telemetry message needs.
 type scratch struct {
 	decoder wire.Decoder

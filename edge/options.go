@@ -15,8 +15,8 @@ import (
 	"greenhouse/telemetry"
 )
 
-// Options say what a daemon is made of. DataDir, and one of APISocket and
-// APIListen, are required; everything else has the default named beside it.
+// Options say what a daemon is made of. DataDir is required; everything else has
+// the default named beside it.
 type Options struct {
 	Version string       // shown to people
 	DataDir string       // registry and history; made if absent
@@ -34,6 +34,10 @@ type Options struct {
 	APIGroup  string      // group of the socket, if it exists
 	APIListen string      // TLS address of the API; "" for none
 	APITLS    *tls.Config // certificate of APIListen
+
+	// APIListeners are further listeners of the API, in memory. Who can reach them
+	// may do everything, as over the socket. Stop closes them.
+	APIListeners []net.Listener
 
 	Period     time.Duration    // between two decisions of a zone; 5 s
 	Linger     time.Duration    // how long a telemetry commit gathers; negative: as the disk's measured sync time asks
