@@ -5,18 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"greenhouse"
-	"greenhouse/api"
 	"greenhouse/edge"
 	"greenhouse/sim"
 	"greenhouse/store"
@@ -70,10 +69,11 @@ type house struct {
 	edit []func(*edge.Options)
 	http *http.Client
 
-	mu   sync.Mutex
-	mqtt *pipes // of the daemon that runs now
-	rest *pipes
-	up   bool
+	mu     sync.Mutex
+	mqtt   *pipes // of the daemon that runs now
+	rest   *pipes
+	answer string // of the last call
+	up     bool
 }
 
 // start runs a daemon that is stopped when the test ends.
@@ -168,14 +168,14 @@ func (h *house) call(method, path string, body, out any, headers ...string) int 
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if out != nil && res.StatusCode < 300 {
 		if err := json.Unmarshal(raw, out); err != nil {
 			h.t.Fatalf("%s %s: %v in %s", method, path, err, raw)
 		}
 	}
-	if res.StatusCode >= 300 {
-		h.t.Logf("%s %s: %d %s", method, path, res.StatusCode, raw)
-	}
+	h.answer = string(raw)
 	return res.StatusCode
 }
 
@@ -183,7 +183,7 @@ func (h *house) call(method, path string, body, out any, headers ...string) int 
 func (h *house) must(method, path string, body, out any, headers ...string) {
 	h.t.Helper()
 	if got := h.call(method, path, body, out, headers...); got >= 300 {
-		h.t.Fatalf("%s %s: got %d, want success", method, path, got)
+		h.t.Fatalf("%s %s: got %d, want success: %s", method, path, got, h.answer)
 	}
 }
 
@@ -326,7 +326,7 @@ func (d *device) subscribe(topics ...string) {
 // send publishes with QoS 1 and does not wait.
 func (d *device) send(id uint64, topic, payload string) {
 	d.t.Helper()
-	if err := d.Publish(sim.Message{ID: id, Topic: topic, Payload: []byte(payload), QoS: 1}); err != nil {
+	if err := d.Publish(sim.Message{ID: id, Topic: topic, Payload: []byte(payload), QoS: 1, Retain: strings.HasSuffix(topic, "/status")}); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -412,6 +412,3 @@ func channels(names ...greenhouse.ChannelName) []greenhouse.Channel {
 	}
 	return out
 }
-
-var _ = fmt.Sprint
-var _ = api.RoleAdmin
