@@ -114,10 +114,28 @@ func (c *control) Apply(dec *automation.Decision) {
 	wants := make([]actuation.Want, len(dec.Wants))
 	for i := range dec.Wants {
 		w := &dec.Wants[i]
-		wants[i] = actuation.Want{Point: w.Point, Claims: w.Claims, Inputs: slices.Clone(w.Inputs), Terms: cloneTerms(w.Terms), Timers: cloneTerms(w.Timers)}
+		wants[i] = actuation.Want{Point: w.Point, Claims: cloneClaims(w.Claims), Inputs: slices.Clone(w.Inputs), Terms: cloneTerms(w.Terms), Timers: cloneTerms(w.Timers)}
 	}
 	c.d.actuators.Apply(dec.Zone, dec.At, wants)
 	c.d.clerk.observe(c.d.raised.changed(dec.Conditions)...)
+}
+
+// cloneClaims copies claims with their bounds: those of a decision point into the
+// state of its zone, which the next decision overwrites.
+func cloneClaims(claims []greenhouse.Claim) []greenhouse.Claim {
+	out := slices.Clone(claims)
+	for i := range out {
+		out[i].Min, out[i].Max = cloneBound(out[i].Min), cloneBound(out[i].Max)
+	}
+	return out
+}
+
+func cloneBound(b *float64) *float64 {
+	if b == nil {
+		return nil
+	}
+	v := *b
+	return &v
 }
 
 // cloneTerms copies the terms of a decision, nil for none.
