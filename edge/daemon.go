@@ -47,7 +47,8 @@ type Daemon struct {
 	control *control
 	raised  conditionsSeen
 
-	refreshing sync.Mutex // one refresh at a time, so that none brings back what is past
+	refreshing sync.Mutex      // one refresh at a time, so that none brings back what is past
+	refreshed  *store.Registry // the registry of the last refresh, under refreshing
 
 	inbox   *inbox
 	inbound *inbound

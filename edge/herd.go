@@ -132,6 +132,10 @@ func (d *Daemon) refresh() {
 	d.refreshing.Lock()
 	defer d.refreshing.Unlock()
 	reg := d.store.Registry()
+	if reg == d.refreshed {
+		return
+	}
+	d.refreshed = reg
 	d.presence.Sync(reg.Nodes, d.opts.Now())
 	d.configs.Sync(reg.Nodes)
 	d.control.refresh()
@@ -143,9 +147,22 @@ func (d *Daemon) refresh() {
 	}
 }
 
+// introduce makes sure that presence knows a node that logs in, for a session it
+// is not told of would end unnoticed. Only one that was never heard can be so new.
+func (d *Daemon) introduce(uid greenhouse.UID) {
+	now := d.opts.Now()
+	if _, heard := d.presence.Online(uid, now); heard != 0 {
+		return
+	}
+	d.refreshing.Lock()
+	defer d.refreshing.Unlock()
+	d.presence.Sync(d.store.Registry().Nodes, now)
+}
+
 // eachSecond looks at presence, the clock and the watchdog.
 func (d *Daemon) eachSecond() {
 	now := d.opts.Now()
+	d.refresh() // what follows must know every node that may have come
 	if step := d.clock.Look(now); step != 0 {
 		d.log.Warn("the wall clock was stepped", "by", step)
 		d.clerk.event(greenhouse.Event{TS: greenhouse.MillisOf(now), Code: "clock_stepped", Source: greenhouse.SiteSource, Detail: detail("by_s", step.Seconds())})

@@ -25,6 +25,7 @@ func (in *inbound) SessionOpened(s broker.Session) {
 	if !ok {
 		return
 	}
+	in.d.introduce(uid)
 	in.d.presence.Opened(uid, s.Opened)
 	in.d.actuators.NodeOnline(uid, "")
 	if s.TookOver {
