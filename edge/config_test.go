@@ -188,19 +188,10 @@ func TestTakeOver(t *testing.T) {
 		secret := g.nodes[relays].Secret()
 		g.nodes[relays].stop()
 		pass(time.Second)
-		first := g.login(string(relays), secret)
-		first.tell(topic(wire.KindStatus, relays), `{"v":1,"online":true,"boot":"x1"}`)
-		second := g.login(string(relays), secret)
-		second.subscribe(topic(wire.KindCmd, relays))
-		select {
-		case <-first.Done():
-		case <-time.After(patience):
-			t.Fatal("the older connection stays")
-		}
-		heat := func() wire.Command {
+		heat := func(d *device) wire.Command {
 			t.Helper()
 			for {
-				c, err := wire.DecodeCommand(second.next().payload)
+				c, err := wire.DecodeCommand(d.next().payload)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -209,9 +200,24 @@ func TestTakeOver(t *testing.T) {
 				}
 			}
 		}
-		c := heat()
-		if c.ID == before {
-			t.Errorf("command %+v: want a new one", c)
+		first := g.login(string(relays), secret)
+		first.subscribe(topic(wire.KindCmd, relays))
+		first.tell(topic(wire.KindStatus, relays), `{"v":1,"online":true,"boot":"x1"}`)
+		held := heat(first)
+		if held.ID == before {
+			t.Errorf("command %+v: want a new one", held)
+		}
+		first.tell(topic(wire.KindCmdReport, relays), fmt.Sprintf(`{"v":1,"id":%q,"status":"done","value":1}`, held.ID))
+		second := g.login(string(relays), secret)
+		second.subscribe(topic(wire.KindCmd, relays))
+		select {
+		case <-first.Done():
+		case <-time.After(patience):
+			t.Fatal("the older connection stays")
+		}
+		c := heat(second)
+		if c.ID == held.ID {
+			t.Errorf("the newer connection is told to prolong what the older one was told: %+v", c)
 		}
 		second.tell(topic(wire.KindStatus, relays), `{"v":1,"online":true,"boot":"x1"}`)
 		pass(20 * time.Second)
@@ -228,7 +234,7 @@ func TestTakeOver(t *testing.T) {
 			second.next()
 		}
 		second.tell(topic(wire.KindStatus, relays), `{"v":1,"online":true,"boot":"x2"}`)
-		if again := heat(); again.ID == c.ID {
+		if again := heat(second); again.ID == c.ID {
 			t.Errorf("command %+v after a boot: want a new one", again)
 		}
 	})
