@@ -26,6 +26,7 @@ const ph = greenhouse.UID("ph-a4cf12b3de01")
 type watchedDisk struct {
 	telemetry.OSDisk
 	dirty, broken atomic.Bool
+	takes         atomic.Int64 // ns a sync
 }
 
 type watchedFile struct {
@@ -49,6 +50,9 @@ func (f watchedFile) WriteAt(b []byte, off int64) (int, error) {
 func (f watchedFile) Sync() error {
 	if f.disk.broken.Load() {
 		return &os.PathError{Op: "fdatasync", Path: "log", Err: syscall.EIO}
+	}
+	if d := f.disk.takes.Load(); d > 0 {
+		time.Sleep(time.Duration(d)) // what a worn card does
 	}
 	if err := f.File.Sync(); err != nil {
 		return err
@@ -215,6 +219,38 @@ func TestFailedSync(t *testing.T) {
 		if got := h.history("@ph-a4cf12b3de01/solution_ph"); len(got) != 2 || got[1].Value != 6.2 {
 			t.Errorf("history %v", got)
 		}
+	})
+}
+
+// TestSlowDisk: while every sync takes half a second, readings are acknowledged
+// that much later, and no zone misses a cycle.
+func TestSlowDisk(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var s sabotage
+		disk := &watchedDisk{}
+		g := plant(t, 2, func(o *edge.Options) { o.Faults.Disk, o.Faults.Source = disk, s.under })
+		g.heats()
+		disk.takes.Store(int64(500 * time.Millisecond))
+		before := g.History().Stats()
+		for range 60 {
+			pass(5 * time.Second)
+			for _, z := range []greenhouse.ZoneID{"north", "south"} {
+				if lag := s.lag(z); lag > 5*time.Second {
+					t.Fatalf("zone %s was decided %v ago", z, lag)
+				}
+			}
+		}
+		after := g.History().Stats()
+		if got := after.Batches - before.Batches; got < 9*30 {
+			t.Errorf("%d messages acknowledged in five minutes by nine nodes", got)
+		}
+		if open := openAlarms(g.house); len(open) > 0 {
+			t.Errorf("alarms: %v", open)
+		}
+		if l := g.level(heater); !l.Known || !l.Online {
+			t.Errorf("the heater is lost from sight: %+v", l)
+		}
+		disk.takes.Store(0)
 	})
 }
 
