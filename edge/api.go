@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io/fs"
@@ -20,14 +21,19 @@ import (
 
 func (d *Daemon) openServer() error {
 	deps := server.Deps{Store: d.store, Journal: d.journal, Telemetry: d.telemetry, Actuation: drives{d}, Stopper: drives{d}, Automation: decisions{d},
-		Presence: presence{d}, Broker: sessions{d}, Health: health{d}, Sim: d.opts.Sim}
+		Presence: presence{d}, Broker: &sessions{d: d}, Health: health{d}, Sim: d.opts.Sim}
 	s, err := server.New(deps, server.Options{Version: api.Version{Version: d.opts.Version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, API: "v1"},
 		DataDir: d.opts.DataDir, TLS: d.opts.APITLS, Now: d.opts.Now, Log: d.log})
 	if err != nil {
 		return err
 	}
 	d.server = s
-	d.teardown.push("api", s.Close)
+	d.teardown.push("api", func(ctx context.Context) error {
+		for _, l := range d.opts.APIListeners { // also those that never served
+			_ = l.Close()
+		}
+		return s.Close(ctx)
+	})
 	return nil
 }
 
@@ -38,7 +44,10 @@ func (d *Daemon) listenAPI() error {
 		if err != nil {
 			return err
 		}
-		go d.serveAPI("api", func() error { return d.server.ServeLocal(l) })
+		d.serving.Go(func() { d.serveAPI("api", func() error { return d.server.ServeLocal(l) }) })
+	}
+	for _, l := range d.opts.APIListeners {
+		d.serving.Go(func() { d.serveAPI("api", func() error { return d.server.ServeLocal(l) }) })
 	}
 	if d.opts.APIListen == "" {
 		return nil
@@ -47,14 +56,16 @@ func (d *Daemon) listenAPI() error {
 	if err != nil {
 		return err
 	}
-	go d.serveAPI("api over TLS", func() error { return d.server.ServeRemote(tls.NewListener(l, d.opts.APITLS)) })
+	d.serving.Go(func() {
+		d.serveAPI("api over TLS", func() error { return d.server.ServeRemote(tls.NewListener(l, d.opts.APITLS)) })
+	})
 	return nil
 }
 
 func (d *Daemon) serveAPI(name string, serve func() error) {
 	if err := serve(); err != nil {
 		d.log.Error("the API ended", "listener", name, "error", err)
-		d.failed <- err
+		d.fail(err)
 	}
 }
 
@@ -81,18 +92,49 @@ func (d *Daemon) listenSocket() (net.Listener, error) {
 			return nil, greenhouse.Unavailable("socket_failed", "the dead socket %s cannot be removed: %v", path, err)
 		}
 	}
-	mask := syscall.Umask(0o117) // the socket is never open to others, not even while it is being made
-	l, err := listen("api.socket", "unix", path)
-	syscall.Umask(mask)
+	l, err := listenPrivate(path)
 	if err != nil {
 		return nil, err
 	}
+	d.teardown.push("socket", func(context.Context) error { return os.Remove(path) })
 	if g, err := user.LookupGroup(d.opts.APIGroup); err == nil {
 		if gid, err := strconv.Atoi(g.Gid); err == nil {
 			if err := os.Chown(path, -1, gid); err != nil {
 				d.log.Warn("the socket stays with its owner's group", "group", d.opts.APIGroup, "error", err)
 			}
 		}
+	}
+	return l, nil
+}
+
+// longestSocket is what the system allows for the path of a unix socket.
+const longestSocket = 107
+
+// listenPrivate opens a socket that is never open to others, not even while it is
+// being made: in a directory of its own, from which it is moved into place. The
+// mask of the process would do, but it also counts for every file that others
+// make at that moment.
+func listenPrivate(path string) (net.Listener, error) {
+	dir, err := os.MkdirTemp(filepath.Dir(path), ".s")
+	if err != nil {
+		return nil, greenhouse.Unavailable("socket_failed", "the directory of the socket %s cannot be written: %v", path, err).WithHint("choose another with --api-socket")
+	}
+	defer os.RemoveAll(dir)
+	private := filepath.Join(dir, "s")
+	if len(private) > longestSocket {
+		return nil, greenhouse.Invalid("socket_path_long", "the path of the socket %s is too long: %d bytes at most", path, longestSocket-len(private)+len(path)).WithHint("choose another with --api-socket")
+	}
+	l, err := listen("api.socket", "unix", private)
+	if err != nil {
+		return nil, err
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	if err = os.Chmod(private, 0o660); err == nil {
+		err = os.Rename(private, path)
+	}
+	if err != nil {
+		_ = l.Close()
+		return nil, greenhouse.Unavailable("socket_failed", "the socket %s cannot be made: %v", path, err)
 	}
 	return l, nil
 }

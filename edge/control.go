@@ -3,6 +3,7 @@ package edge
 import (
 	"cmp"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +20,11 @@ func (d *Daemon) openLoop() error {
 	c := &control{d: d}
 	d.control = c
 	c.refresh()
-	d.loop = automation.New(automation.Options{Source: c, Sink: c, Period: d.opts.Period, Now: d.opts.Now, Log: d.log, OnCycle: d.cycled})
+	var source automation.Source = c
+	if d.opts.Faults.Source != nil {
+		source = d.opts.Faults.Source(c)
+	}
+	d.loop = automation.New(automation.Options{Source: source, Sink: c, Period: d.opts.Period, Now: d.opts.Now, Log: d.log, OnCycle: d.cycled})
 	return nil
 }
 
@@ -27,6 +32,8 @@ func (d *Daemon) openLoop() error {
 // to actuation.
 type control struct {
 	d        *Daemon
+	mu       sync.Mutex      // one refresh at a time, so that none brings back what is past
+	seen     *store.Registry // the registry of the last refresh, under mu
 	location atomic.Pointer[place]
 	zones    atomic.Pointer[[]greenhouse.ZoneID]
 }
@@ -39,7 +46,13 @@ type place struct {
 
 // refresh takes over what changed in the registry: zones, site, plant.
 func (c *control) refresh() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	reg := c.d.store.Registry()
+	if reg == c.seen {
+		return
+	}
+	c.seen = reg
 	loc, err := time.LoadLocation(reg.Site.TimeZone)
 	if err != nil || reg.Site.TimeZone == "" {
 		loc = time.Local
@@ -114,7 +127,8 @@ func (d *Daemon) cycled(r automation.Report) {
 	}
 	d.clerk.observe(d.raised.changed(r.Conditions())...)
 	if r.Total == 0 || r.OK > 0 {
-		d.progress.Store(d.opts.Now().UnixNano())
+		now := d.opts.Now()
+		d.progress.Store(&now)
 	}
 }
 
@@ -124,7 +138,11 @@ func (d *Daemon) committed(moved []greenhouse.Latest) {
 	if d.loop == nil {
 		return
 	}
+	reg := d.store.Registry()
 	for _, l := range moved {
+		if p, ok := reg.Points[l.Point]; ok && p.Kind == greenhouse.Actuator {
+			d.seen(l)
+		}
 		z := l.Point.Zone()
 		if z == "" {
 			continue
@@ -132,6 +150,17 @@ func (d *Daemon) committed(moved []greenhouse.Latest) {
 		if d.dangerous(z, l) {
 			d.loop.Wake(z)
 		}
+	}
+}
+
+// levelFresh is how old a level in telemetry may be to count as where the device
+// is now: what a node sends from its backlog tells of the past.
+const levelFresh = 30 * time.Second
+
+// seen tells actuation the level a node measures of its own output.
+func (d *Daemon) seen(l greenhouse.Latest) {
+	if l.Quality == greenhouse.Good && l.Age(d.opts.Now(), d.clock.Trusted()) <= levelFresh {
+		d.actuators.Observe(l.Point, l.Value)
 	}
 }
 

@@ -46,6 +46,10 @@ type Daemon struct {
 
 	control *control
 	raised  conditionsSeen
+
+	refreshing sync.Mutex      // one refresh at a time, so that none brings back what is past
+	refreshed  *store.Registry // the registry of the last refresh, under refreshing
+
 	inbox   *inbox
 	inbound *inbound
 	clerk   *clerk
@@ -54,12 +58,15 @@ type Daemon struct {
 
 	ctx       context.Context // ends when the stop begins
 	cancel    context.CancelFunc
-	work      sync.WaitGroup // goroutines of the daemon's own
+	work      sync.WaitGroup // goroutines that decide and keep house
+	serving   sync.WaitGroup // goroutines that listen
 	teardown  teardown
+	stopping  sync.Once
+	stopped   error
 	ready     atomic.Bool
-	progress  atomic.Int64 // when a cycle last decided anything, Unix ns
-	listening atomic.Int32 // MQTT listeners
-	failed    chan error   // a listener ended by itself
+	progress  atomic.Pointer[time.Time] // when a cycle last decided anything; nil: never
+	listening atomic.Int32              // MQTT listeners
+	failed    chan error                // a listener ended by itself
 }
 
 // New opens everything that can fail: the registry with its lock, the history,
@@ -68,7 +75,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
 	}
-	d := &Daemon{opts: o, log: o.Log, clock: newClockWatch(o.ClockTrust, o.Now()), failed: make(chan error, 8)}
+	d := &Daemon{opts: o, log: o.Log, clock: newClockWatch(o.ClockTrust, o.Now()), failed: make(chan error, 1)}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -87,7 +94,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 // openStore opens the registry, which locks the data directory, and takes a new
 // epoch: commands of any earlier run are fenced off from now on.
 func (d *Daemon) openStore() error {
-	s, err := store.Open(store.Options{Path: filepath.Join(d.opts.DataDir, "registry.db"), Now: d.opts.Now, Log: d.log, NoSync: d.opts.NoSync,
+	s, err := store.Open(store.Options{Path: filepath.Join(d.opts.DataDir, "registry.db"), Now: d.opts.Now, Log: d.log, NoSync: d.opts.NoSync, OpenFile: d.opts.Faults.OpenFile,
 		ConfigHash: func(n *greenhouse.Node) string { _, hash := wire.HashConfig(wire.ConfigBodyOf(n)); return hash }})
 	if err != nil {
 		return err
@@ -107,17 +114,38 @@ func (d *Daemon) openJournal() (err error) {
 	d.clerk = newClerk(d.journal, d.log)
 	d.teardown.push("clerk", func(context.Context) error { d.clerk.Close(); return nil })
 	started := greenhouse.Event{Code: "daemon_started", Detail: detail("version", d.opts.Version, "epoch", d.epoch)}
-	if r := d.store.Recovered(); r != nil {
-		d.clerk.pulse(greenhouse.Condition{Source: greenhouse.SiteSource, Code: "registry_restored", Severity: greenhouse.Critical, Active: true,
-			Text: "the registry was damaged and the newest good snapshot was taken: check what changed since"})
+	if err := d.noteRecovery(); err != nil {
+		return err
 	}
 	return d.journal.Record(started)
+}
+
+// noteRecovery tells of a registry that had to be restored from a snapshot, once:
+// an alarm that stays until somebody acknowledges it, and an event.
+func (d *Daemon) noteRecovery() error {
+	r := d.store.Recovered()
+	if r == nil {
+		return nil
+	}
+	raised := greenhouse.Condition{Source: greenhouse.SiteSource, Code: "registry_restored", Severity: greenhouse.Critical, Active: true,
+		Text: "the registry was damaged and the newest good snapshot was taken: check what changed since"}
+	over := raised
+	over.Active = false
+	if err := d.journal.Observe(raised, over); err != nil {
+		return err
+	}
+	return d.store.Update(func(tx *store.Tx) error {
+		if _, err := d.journal.Append(tx, greenhouse.Event{Code: "registry_recovered", Detail: detail("reason", r.Reason, "quarantined", r.Quarantined, "snapshot", r.Snapshot, "snapshot_at", r.SnapshotAt)}); err != nil {
+			return err
+		}
+		return tx.ForgetRecovery()
+	})
 }
 
 func (d *Daemon) openTelemetry() error {
 	e, err := telemetry.Open(telemetry.Options{
 		Dir: filepath.Join(d.opts.DataDir, "telemetry"), Now: d.opts.Now, ClockTrusted: d.clock.Trusted, Log: d.log, Linger: d.opts.Linger,
-		Plausible: d.plausible, OnCommit: d.committed, OnPressure: d.pressed,
+		Plausible: d.plausible, OnCommit: d.committed, OnPressure: d.pressed, Disk: d.opts.Faults.Disk,
 	})
 	if err != nil {
 		return err
@@ -150,16 +178,13 @@ func (d *Daemon) plausible(id greenhouse.PointID) (lo, hi float64, ok bool) {
 // pressed hears how full the telemetry queue is. The alarm takes a path that
 // does not depend on the history.
 func (d *Daemon) pressed(p telemetry.Pressure) {
-	if d.clerk == nil {
-		return
-	}
 	d.clerk.observe(
 		greenhouse.Condition{Source: greenhouse.SiteSource, Code: "telemetry_queue_strain", Severity: greenhouse.Warning, Active: p >= telemetry.Strain, Text: "the telemetry queue is 70 % full: senders are being slowed"},
 		greenhouse.Condition{Source: greenhouse.SiteSource, Code: "telemetry_queue_heavy", Severity: greenhouse.Critical, Active: p >= telemetry.Heavy, Text: "the telemetry queue is 90 % full: QoS 0 readings are being dropped, each with a gap record"})
 }
 
 func (d *Daemon) openInbound() error {
-	d.inbox = newInbox(d.store.Update)
+	d.inbox = newInbox(d.store.Update, d.journal.Observe)
 	d.inbound = newInbound(d)
 	d.teardown.push("inbox", func(context.Context) error { d.inbox.Close(); return nil })
 	return nil
@@ -171,22 +196,31 @@ func (d *Daemon) openBroker() error {
 		return err
 	}
 	d.broker = b
-	d.teardown.push("broker", b.Close)
-	return d.retainStatuses()
+	d.teardown.push("broker", func(ctx context.Context) error {
+		for _, l := range d.opts.MQTTListeners { // also those that never served
+			_ = l.Close()
+		}
+		return b.Close(ctx)
+	})
+	return d.retain()
 }
 
-// retainStatuses supplies what subscribers of a status topic find before the
-// node has spoken again: nothing a node said before a restart is repeated.
-func (d *Daemon) retainStatuses() error {
-	offline, err := wire.Status{Online: false}.Marshal()
-	if err != nil {
-		return err
-	}
+// retain supplies what subscribers find before anybody has spoken: that a node is
+// not known to be there, for nothing it said before a restart is repeated, and
+// the configuration it should have.
+func (d *Daemon) retain() error {
 	for uid, n := range d.store.Registry().Nodes {
 		if n.State == greenhouse.NodeDecommissioned {
 			continue
 		}
-		if err := d.broker.SetRetained(wire.NodeTopic(wire.KindStatus, uid).String(), offline); err != nil {
+		if err := d.broker.SetRetained(wire.NodeTopic(wire.KindStatus, uid).String(), offline()); err != nil {
+			return err
+		}
+		config, err := configOf(n)
+		if err != nil {
+			return err
+		}
+		if err := d.broker.SetRetained(wire.NodeTopic(wire.KindConfig, uid).String(), config); err != nil {
 			return err
 		}
 	}
@@ -202,37 +236,59 @@ func (d *Daemon) Start(context.Context) error {
 	if err := d.listenMQTT(); err != nil {
 		return err
 	}
-	d.spawn(d.configs.Run)
-	d.spawn(d.actuators.Run)
-	d.teardown.push("actuators", d.actuators.Shutdown)
-	d.spawn(d.loop.Run)
-	d.spawn(d.house)
-	d.teardown.push("decisions", func(context.Context) error { d.cancel(); return nil })
+	d.teardown.push("equipment counters", func(context.Context) error { return d.saveWear() })
+	d.teardown.push("actuators", d.stopActuators)
+	d.teardown.push("decisions", func(ctx context.Context) error {
+		d.cancel()
+		return waitFor(ctx, &d.work)
+	})
+	for _, run := range []func(context.Context){d.configs.Run, d.actuators.Run, d.loop.Run, d.watch, d.keep} {
+		d.work.Go(func() { run(d.ctx) })
+	}
 	d.ready.Store(true)
 	d.log.Info("ready", "version", d.opts.Version, "data", d.opts.DataDir, "mqtt", d.opts.MQTTListen, "api", d.opts.APISocket, "epoch", d.epoch)
 	return nil
 }
 
-// spawn runs fn until the daemon's context ends; Stop waits for it.
-func (d *Daemon) spawn(fn func(context.Context)) {
-	d.work.Add(1)
+// stopActuators brings the equipment to its safe levels. A node that does not
+// answer must not use up the time of all that has to be closed after it.
+func (d *Daemon) stopActuators(ctx context.Context) error {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
+		defer cancel()
+	}
+	return d.actuators.Shutdown(ctx)
+}
+
+// waitFor waits for goroutines to end, as long as ctx allows.
+func waitFor(ctx context.Context, group *sync.WaitGroup) error {
+	ended := make(chan struct{})
 	go func() {
-		defer d.work.Done()
-		fn(d.ctx)
+		group.Wait()
+		close(ended)
 	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for goroutines: %w", context.Cause(ctx))
+	}
 }
 
 // Stop takes everything down within ten seconds: no new decisions, actuators
 // safe, listeners closed, what was received committed, files closed. Calling it
-// again does nothing.
+// again, at the same time too, waits for the first call and returns what it did.
 func (d *Daemon) Stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, stopTime)
-	defer cancel()
-	d.ready.Store(false)
-	err := d.teardown.run(ctx, d.log)
-	d.cancel()
-	d.work.Wait()
-	return err
+	d.stopping.Do(func() {
+		ctx, cancel := context.WithTimeout(ctx, stopTime)
+		defer cancel()
+		d.ready.Store(false)
+		d.stopped = d.teardown.run(ctx, d.log)
+		d.cancel()
+		d.stopped = errors.Join(d.stopped, waitFor(ctx, &d.serving))
+	})
+	return d.stopped
 }
 
 // Run starts the daemon, tells systemd, and stops it when ctx ends or a listener
@@ -267,12 +323,12 @@ func (d *Daemon) listenMQTT() error {
 	serve := func(name string, l net.Listener, run func() error) {
 		d.listening.Add(1)
 		d.log.Info("nodes may connect", "listener", name, "address", l.Addr().String())
-		go func() {
+		d.serving.Go(func() {
+			defer d.listening.Add(-1)
 			if err := run(); err != nil {
-				d.failed <- fmt.Errorf("serve %s: %w", name, err)
+				d.fail(fmt.Errorf("serve %s: %w", name, err))
 			}
-			d.listening.Add(-1)
-		}()
+		})
 	}
 	for _, l := range d.opts.MQTTListeners {
 		serve("mqtt", l, func() error { return d.broker.Serve(l) })
@@ -292,6 +348,14 @@ func (d *Daemon) listenMQTT() error {
 		serve("mqtts", l, func() error { return d.broker.ServeTLS(l, d.opts.MQTTTLS) })
 	}
 	return nil
+}
+
+// fail notes that a listener ended by itself; the first one ends [Run].
+func (d *Daemon) fail(err error) {
+	select {
+	case d.failed <- err:
+	default:
+	}
 }
 
 // listen opens a listener, or says which key to change.

@@ -1,8 +1,10 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"greenhouse"
@@ -33,7 +35,10 @@ func (d *Daemon) openActuation() error {
 		}
 		if raw := tx.Get(bucketWear, []byte("state")); raw != nil {
 			o.State = new(actuation.State)
-			return json.Unmarshal(raw, o.State)
+			if err := json.Unmarshal(raw, o.State); err != nil {
+				d.log.Error("equipment counters not understood: every device counts as just switched off", "error", err)
+				o.State = nil
+			}
 		}
 		return nil
 	})
@@ -94,6 +99,7 @@ func plantOf(reg *store.Registry) actuation.Plant {
 		}
 		p.Actuators = append(p.Actuators, a)
 	}
+	slices.SortFunc(p.Actuators, func(a, b actuation.Actuator) int { return cmp.Compare(a.Point, b.Point) })
 	return p
 }
 

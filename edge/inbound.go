@@ -1,8 +1,11 @@
 package edge
 
 import (
+	"context"
 	"log/slog"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,9 +29,24 @@ type inbound struct {
 
 // inboundCounts count since start.
 type inboundCounts struct {
+	strange   atomic.Uint64 // messages of nodes that are not in the registry
 	malformed atomic.Uint64 // messages that could not be understood
 	refused   atomic.Uint64 // samples refused in messages that were kept
 	unrouted  atomic.Uint64 // samples of channels nobody declared
+}
+
+// Received counts what came from nodes and could not be kept, since start.
+type Received struct {
+	Malformed uint64 // messages that could not be understood
+	Strange   uint64 // messages in the name of nodes that are not in service
+	Refused   uint64 // samples refused in messages that were kept
+	Unrouted  uint64 // samples of channels nobody declared
+}
+
+// Received returns the counts of now. It may be called from any goroutine.
+func (d *Daemon) Received() Received {
+	c := &d.inbound.counts
+	return Received{Malformed: c.malformed.Load(), Strange: c.strange.Load(), Refused: c.refused.Load(), Unrouted: c.unrouted.Load()}
 }
 
 // scratch is what decoding one telemetry message needs.
@@ -38,7 +56,7 @@ type scratch struct {
 }
 
 func newInbound(d *Daemon) *inbound {
-	return &inbound{d: d, log: d.log, decoders: sync.Pool{New: func() any { return new(scratch) }}, bad: complaints{last: map[greenhouse.UID]time.Time{}}}
+	return &inbound{d: d, log: d.log, decoders: sync.Pool{New: func() any { return new(scratch) }}, bad: complaints{last: map[greenhouse.Source]time.Time{}}}
 }
 
 // Receive implements broker.Handler.
@@ -107,34 +125,67 @@ func (in *inbound) bare(uid greenhouse.UID, ch greenhouse.ChannelName, m *broker
 	in.route(uid, m, &telemetry.Batch{Node: uid}, []wire.Sample{{Channel: ch, Value: v, Null: null}})
 }
 
+// node returns a node that is in service. What comes in the name of any other
+// can only be from an account that may write there: it is counted and passed on,
+// and the answer is false.
+func (in *inbound) node(uid greenhouse.UID, m *broker.Delivery) (*greenhouse.Node, bool) {
+	n, ok := in.d.store.Registry().Nodes[uid]
+	if ok && n.State != greenhouse.NodeDecommissioned {
+		return n, true
+	}
+	in.counts.strange.Add(1)
+	in.complainOf(greenhouse.Source("client/"+m.Login), m.Login, "node_unknown", "no node "+string(uid)+" is in service")
+	m.Ack()
+	return nil, false
+}
+
+// await has the registry changed while this client waits, for what the message
+// says depends on it. An error that another attempt might cure ends the
+// connection without acknowledgement; then, too, the answer is false.
+func (in *inbound) await(m *broker.Delivery, apply func(*store.Tx) error) (refused error, ok bool) {
+	answer := make(chan error, 1)
+	in.d.inbox.Submit(m.Context(), job{apply: apply, done: func(err error) { answer <- err }})
+	var err error
+	select {
+	case err = <-answer:
+	case <-m.Context().Done():
+		err = context.Cause(m.Context())
+	}
+	if err != nil && !refusedForGood(err) {
+		m.Fail(err)
+		return nil, false
+	}
+	return err, true
+}
+
 // route finds the point of every sample and submits the batch. A channel with a
-// standard name is created by its first sample: then the batch waits for that
-// transaction, and only then.
+// standard name is created by its first sample: then this client waits for that
+// transaction.
 func (in *inbound) route(uid greenhouse.UID, m *broker.Delivery, b *telemetry.Batch, samples []wire.Sample) {
+	if _, ok := in.node(uid, m); !ok {
+		return
+	}
 	reg := in.d.store.Registry()
 	var fresh []greenhouse.ChannelName
 	for _, s := range samples {
-		if _, ok := reg.Route(uid, s.Channel); !ok {
-			if _, standard := greenhouse.StandardChannel(s.Channel); standard {
-				fresh = append(fresh, s.Channel)
-			}
+		if _, ok := reg.Route(uid, s.Channel); ok {
+			continue
+		}
+		if _, standard := greenhouse.StandardChannel(s.Channel); standard && !slices.Contains(fresh, s.Channel) {
+			fresh = append(fresh, s.Channel)
 		}
 	}
-	if len(fresh) == 0 {
-		in.submit(reg, uid, m, b, samples)
-		return
+	if len(fresh) > 0 {
+		refused, ok := in.await(m, func(tx *store.Tx) error { return ensureChannels(tx, uid, fresh) })
+		if !ok {
+			return
+		}
+		if refused != nil { // as for a node with too many channels: the others of the message are kept
+			in.complain(uid, "channel_refused", refused.Error())
+		}
+		reg = in.d.store.Registry()
 	}
-	kept := append([]wire.Sample(nil), samples...) // the decoder's table is reused
-	in.d.inbox.Submit(m.Context(), job{
-		apply: func(tx *store.Tx) error { return ensureChannels(tx, uid, fresh) },
-		done: func(err error) {
-			if err != nil {
-				m.Fail(err)
-				return
-			}
-			in.submit(in.d.store.Registry(), uid, m, b, kept)
-		},
-	})
+	in.submit(reg, uid, m, b, samples)
 }
 
 func ensureChannels(tx *store.Tx, uid greenhouse.UID, names []greenhouse.ChannelName) error {
@@ -175,7 +226,11 @@ func (in *inbound) submit(reg *store.Registry, uid greenhouse.UID, m *broker.Del
 // store hands a batch to the committer, which acknowledges it after its sync.
 func (in *inbound) store(m *broker.Delivery, b *telemetry.Batch) {
 	b.Done = settle(m)
-	if err := in.d.telemetry.Submit(m.Context(), b); err != nil {
+	switch err := in.d.telemetry.Submit(m.Context(), b); {
+	case err == nil:
+	case refusedForGood(err):
+		in.malformed(b.Node, m, err)
+	default:
 		m.Fail(err)
 	}
 }
@@ -190,29 +245,42 @@ func (in *inbound) malformed(uid greenhouse.UID, m *broker.Delivery, err error) 
 
 // complain journals what is wrong with a node, at most once an hour for each.
 func (in *inbound) complain(uid greenhouse.UID, code, text string) {
+	in.complainOf(greenhouse.NodeSource(uid), string(greenhouse.NodeSource(uid)), code, text)
+}
+
+// complainOf is complain for any source.
+func (in *inbound) complainOf(source greenhouse.Source, actor, code, text string) {
 	now := in.d.opts.Now()
-	if !in.bad.due(uid, now) {
+	if !in.bad.due(source, now) {
 		return
 	}
-	in.log.Warn("node sends what cannot be kept", "node", uid, "code", code, "why", text)
-	in.d.clerk.event(greenhouse.Event{TS: greenhouse.MillisOf(now), Code: "payload_refused", Source: greenhouse.NodeSource(uid), Actor: string(greenhouse.NodeSource(uid)), Detail: detail("reason", code, "text", clip(text))})
+	in.log.Warn("message cannot be kept", "source", source, "code", code, "why", text)
+	in.d.clerk.strange(greenhouse.Event{TS: greenhouse.MillisOf(now), Code: "payload_refused", Source: source, Actor: actor, Detail: detail("reason", code, "text", clip(text))})
 }
 
-// complaints remembers when a node was last complained about.
+// complaints remembers who was complained about lately.
 type complaints struct {
 	mu   sync.Mutex
-	last map[greenhouse.UID]time.Time
+	last map[greenhouse.Source]time.Time
 }
 
-// complaintEvery is how often one node's bad messages are journalled.
-const complaintEvery = time.Hour
+const (
+	complaintEvery = time.Hour // how often one node's bad messages are journalled
+	complaintBound = 16_384    // sources remembered; beyond it the others are only counted
+)
 
-func (c *complaints) due(uid greenhouse.UID, now time.Time) bool {
+func (c *complaints) due(source greenhouse.Source, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t, ok := c.last[uid]; ok && now.Sub(t) < complaintEvery {
+	if t, ok := c.last[source]; ok && now.Sub(t) < complaintEvery {
 		return false
 	}
-	c.last[uid] = now
+	if len(c.last) >= complaintBound {
+		maps.DeleteFunc(c.last, func(_ greenhouse.Source, t time.Time) bool { return now.Sub(t) >= complaintEvery })
+		if len(c.last) >= complaintBound {
+			return false
+		}
+	}
+	c.last[source] = now
 	return true
 }

@@ -2,6 +2,8 @@ package edge
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -16,12 +18,20 @@ const inboxBound = 4096
 // inboxGroup is the most jobs one transaction takes.
 const inboxGroup = 512
 
+// inboxRefusals is how many refused jobs are taken out of a group before each of
+// the others gets a transaction of its own.
+const inboxRefusals = 8
+
 // job is one change of the registry that somebody waits for.
 type job struct {
-	// apply makes the change. It may run twice, in two transactions of which
+	// apply makes the change. It may run several times, in transactions of which
 	// one is kept, so it must not touch anything else.
 	apply func(tx *store.Tx) error
-	// done hears what became of it: nil once it is synced to disk.
+	// alarms are what the change means for somebody who is not looking; they are
+	// on disk before done hears of success.
+	alarms []greenhouse.Condition
+	// done hears what became of it: nil once it is synced to disk. It runs on the
+	// goroutine of the inbox and must not wait.
 	done func(error)
 }
 
@@ -30,33 +40,49 @@ type job struct {
 // Submit may be called from any goroutine.
 type inbox struct {
 	update  func(func(*store.Tx) error) error
+	observe func(...greenhouse.Condition) error
 	jobs    chan job
-	stop    chan struct{}
+	stop    chan struct{} // nobody waits for room any more
+	drain   chan struct{} // nothing can come any more
 	once    sync.Once
 	stopped chan struct{}
 	commits atomic.Uint64
+
+	mu     sync.RWMutex // held for reading while a job is queued
+	closed bool
 }
 
-func newInbox(update func(func(*store.Tx) error) error) *inbox {
-	b := &inbox{update: update, jobs: make(chan job, inboxBound), stop: make(chan struct{}), stopped: make(chan struct{})}
+func newInbox(update func(func(*store.Tx) error) error, observe func(...greenhouse.Condition) error) *inbox {
+	b := &inbox{update: update, observe: observe, jobs: make(chan job, inboxBound), stop: make(chan struct{}), drain: make(chan struct{}), stopped: make(chan struct{})}
 	go b.run()
 	return b
 }
 
 // Submit queues a job; done is called in any case, exactly once.
 func (b *inbox) Submit(ctx context.Context, j job) {
+	if err := b.queue(ctx, j); err != nil {
+		j.done(err)
+	}
+}
+
+func (b *inbox) queue(ctx context.Context, j job) error {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if b.closed {
+		return errStopping()
+	}
 	select {
-	case <-b.stop:
-		j.done(errStopping())
-		return
+	case b.jobs <- j:
+		return nil
 	default:
 	}
 	select {
 	case b.jobs <- j:
+		return nil
 	case <-ctx.Done():
-		j.done(ctx.Err())
+		return context.Cause(ctx)
 	case <-b.stop:
-		j.done(errStopping())
+		return errStopping()
 	}
 }
 
@@ -71,7 +97,7 @@ func (b *inbox) run() {
 			group = b.gather(append(group[:0], j))
 			b.commit(group)
 			clear(group)
-		case <-b.stop:
+		case <-b.drain:
 			for group = b.gather(group[:0]); len(group) > 0; group = b.gather(group[:0]) {
 				b.commit(group)
 			}
@@ -93,33 +119,76 @@ func (b *inbox) gather(group []job) []job {
 	return group
 }
 
-// commit applies a group in one transaction. If one job is refused, nothing of
-// the group is kept and each job is tried in a transaction of its own: one bad
-// message costs the others a sync, never their change.
+// commit applies a group in one transaction. A job that is refused is taken out
+// of it and tried alone afterwards, when what came before it is settled: one bad
+// message costs the others neither their change nor, being refused before
+// anything is synced, a wait for the disk.
 func (b *inbox) commit(group []job) {
+	rest := slices.Clone(group)
+	var alone []job
+	for len(rest) > 0 && len(alone) <= inboxRefusals {
+		bad, err := b.together(rest)
+		if bad < 0 {
+			b.settle(rest, err)
+			rest = nil
+			break
+		}
+		alone = append(alone, rest[bad])
+		rest = slices.Delete(rest, bad, bad+1)
+	}
+	for _, j := range append(alone, rest...) {
+		one := []job{j}
+		_, err := b.together(one)
+		b.settle(one, err)
+	}
+}
+
+// together applies jobs in one transaction. It returns the position of the one
+// that was refused, -1 if none was: then the error is that of the commit.
+func (b *inbox) together(jobs []job) (refused int, err error) {
 	b.commits.Add(1)
-	err := b.update(func(tx *store.Tx) error {
-		for _, j := range group {
-			if err := j.apply(tx); err != nil {
+	refused = -1
+	err = b.update(func(tx *store.Tx) error {
+		for i := range jobs {
+			if err := jobs[i].apply(tx); err != nil {
+				refused = i
 				return err
 			}
 		}
 		return nil
 	})
-	if err == nil || len(group) == 1 {
-		for _, j := range group {
-			j.done(err)
+	return refused, err
+}
+
+// settle tells everybody how it went, after the alarms of what was kept.
+func (b *inbox) settle(jobs []job, err error) {
+	var alarms []greenhouse.Condition
+	if err == nil {
+		for i := range jobs {
+			alarms = append(alarms, jobs[i].alarms...)
 		}
-		return
 	}
-	for _, j := range group {
-		b.commits.Add(1)
-		j.done(b.update(j.apply))
+	var unsaid error
+	if len(alarms) > 0 {
+		unsaid = b.observe(alarms...)
+	}
+	for i := range jobs {
+		if len(jobs[i].alarms) > 0 {
+			jobs[i].done(errors.Join(err, unsaid))
+			continue
+		}
+		jobs[i].done(err)
 	}
 }
 
 // Close commits what waits and ends the goroutine. It may be called twice.
 func (b *inbox) Close() {
-	b.once.Do(func() { close(b.stop) })
+	b.once.Do(func() {
+		close(b.stop)
+		b.mu.Lock() // when everybody who was queueing has left
+		b.closed = true
+		b.mu.Unlock()
+		close(b.drain)
+	})
 	<-b.stopped
 }

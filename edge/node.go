@@ -1,7 +1,12 @@
 package edge
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 
 	"greenhouse"
 	"greenhouse/actuation"
@@ -20,6 +25,7 @@ func (in *inbound) hello(hw greenhouse.HardwareID, m *broker.Delivery) {
 	}
 	if err != nil {
 		in.counts.malformed.Add(1)
+		in.complainOf(greenhouse.Source("client/"+m.Login), m.Login, "hello_invalid", err.Error())
 		in.welcome(hw, refusal(err))
 		m.Ack()
 		return
@@ -102,34 +108,30 @@ func (in *inbound) status(uid greenhouse.UID, m *broker.Delivery) {
 		in.malformed(uid, m, err)
 		return
 	}
-	if m.Will {
-		return // the end of the session says the same, and knows of take-overs
+	n, ok := in.node(uid, m)
+	if !ok || m.Will { // of a will, the end of the session says the same, and knows of take-overs
+		return
 	}
 	in.d.presence.Status(uid, s.Online, m.Arrived)
-	b := in.vitals(uid, s, m)
-	n, ok := in.d.store.Registry().Nodes[uid]
-	if !ok {
-		m.Ack()
-		return
+	if s.Online && m.Node {
+		in.d.actuators.NodeOnline(uid, s.Boot)
 	}
-	booted := s.Online && s.Boot != "" && s.Boot != n.Boot
-	if !booted && (s.FW == "" || s.FW == n.FW) && (n.State != greenhouse.NodeAssigned || !s.Online) {
-		in.store(m, b)
-		return
+	if in.news(n, s) {
+		refused, ok := in.await(m, func(tx *store.Tx) error { return in.observe(tx, uid, s) })
+		if !ok {
+			return
+		}
+		if refused != nil {
+			in.complain(uid, "status_refused", refused.Error())
+		}
 	}
-	in.d.inbox.Submit(m.Context(), job{
-		apply: func(tx *store.Tx) error { return in.observe(tx, uid, s) },
-		done: func(err error) {
-			if err != nil && !refusedForGood(err) {
-				m.Fail(err)
-				return
-			}
-			if booted {
-				in.d.actuators.NodeOnline(uid, s.Boot)
-			}
-			in.store(m, b)
-		},
-	})
+	in.store(m, in.vitals(uid, s, m))
+}
+
+// news reports whether a heartbeat says something for the registry: another boot
+// or firmware, or the first sign of life of an assigned node.
+func (in *inbound) news(n *greenhouse.Node, s wire.Status) bool {
+	return s.Online && (s.Boot != "" && s.Boot != n.Boot || n.State == greenhouse.NodeAssigned) || s.FW != "" && s.FW != n.FW
 }
 
 // observe records another boot or firmware, and the first sign of life of an
@@ -139,19 +141,20 @@ func (in *inbound) observe(tx *store.Tx, uid greenhouse.UID, s wire.Status) erro
 	if err != nil {
 		return err
 	}
-	if _, _, err := tx.Observe(uid, s.FW, "", s.Boot); err != nil {
+	after, _, err := tx.Observe(uid, s.FW, "", s.Boot)
+	if err != nil {
 		return err
 	}
-	if before.State == greenhouse.NodeAssigned {
+	if before.State == greenhouse.NodeAssigned && s.Online {
 		if _, err := tx.SetNodeState(uid, greenhouse.NodeActive); err != nil {
 			return err
 		}
 	}
-	if s.Boot == "" || s.Boot == before.Boot {
+	if after.Boot == before.Boot {
 		return nil
 	}
 	_, err = in.d.journal.Append(tx, greenhouse.Event{TS: greenhouse.MillisOf(tx.Now()), Code: "node_booted", Source: greenhouse.NodeSource(uid),
-		Actor: string(greenhouse.NodeSource(uid)), Detail: detail("boot", s.Boot, "reset", s.Reset, "fw", s.FW)})
+		Actor: string(greenhouse.NodeSource(uid)), Detail: detail("boot", after.Boot, "reset", s.Reset, "fw", s.FW)})
 	return err
 }
 
@@ -179,6 +182,29 @@ func (in *inbound) vitals(uid greenhouse.UID, s wire.Status, m *broker.Delivery)
 	return b
 }
 
+// bucketHeard remembers the last events of each node, so that one sent again for
+// want of an acknowledgement is journalled once. Only an event with a time of its
+// own can be told from another of its kind.
+const (
+	bucketHeard = "events_heard"
+	heardMost   = 32 // events of a node
+	heardBytes  = 8  // of the hash of each
+)
+
+// heard notes an event of a node and reports whether it was noted before.
+func heard(tx *store.Tx, uid greenhouse.UID, payload []byte) (bool, error) {
+	sum := sha256.Sum256(payload)
+	mark, all := sum[:heardBytes], tx.Get(bucketHeard, []byte(uid))
+	for known := range slices.Chunk(all, heardBytes) {
+		if bytes.Equal(known, mark) {
+			return true, nil
+		}
+	}
+	all = append(all, mark...)
+	all = all[max(0, len(all)-heardMost*heardBytes):]
+	return false, tx.Put(bucketHeard, []byte(uid), all)
+}
+
 // event journals what happened on a node; a warning or worse also opens an
 // alarm, which stays until somebody acknowledges it.
 func (in *inbound) event(uid greenhouse.UID, m *broker.Delivery) {
@@ -187,25 +213,86 @@ func (in *inbound) event(uid greenhouse.UID, m *broker.Delivery) {
 		in.malformed(uid, m, err)
 		return
 	}
+	if _, ok := in.node(uid, m); !ok {
+		return
+	}
 	source := greenhouse.NodeSource(uid)
-	record := greenhouse.Event{TS: e.TS, Code: e.Code, Source: source, Actor: string(source), Detail: eventDetail(e)}
+	record := greenhouse.Event{TS: e.TS, Code: eventCode(e.Code), Source: source, Actor: string(source), Detail: eventDetail(e)}
 	if record.TS == 0 {
 		record.TS = greenhouse.MillisOf(m.Arrived)
 	}
+	in.wentSafe(uid, e)
 	in.d.inbox.Submit(m.Context(), job{
 		apply: func(tx *store.Tx) error {
+			if e.TS != 0 {
+				if again, err := heard(tx, uid, m.Payload); err != nil || again {
+					return err
+				}
+			}
 			_, err := in.d.journal.Append(tx, record)
 			return err
 		},
+		alarms: eventAlarm(uid, e),
 		done: func(err error) {
-			if err == nil && e.Severity != greenhouse.Info {
-				in.d.clerk.pulse(greenhouse.Condition{Source: source, Code: e.Code, Severity: e.Severity, Text: eventText(uid, e)})
+			if refusedForGood(err) {
+				in.malformed(uid, m, err)
+				return
 			}
 			settle(m)(err)
 		},
 	})
 	if e.Channel != "" {
 		in.d.wake(uid, e.Channel)
+	}
+}
+
+// eventCode returns a node's code in the form the journal asks for, noun_verb: a
+// bare word gets a noun in front.
+func eventCode(code string) string {
+	words := strings.FieldsFunc(code, func(r rune) bool { return r == '_' })
+	if len(words) < 2 {
+		words = append([]string{"node"}, words...)
+	}
+	if len(words) < 2 {
+		words = append(words, "event")
+	}
+	out := strings.Join(words, "_")
+	return strings.TrimRight(out[:min(len(out), 64)], "_")
+}
+
+// eventAlarm returns the alarm an event means: raised and over at once, so that
+// it stays open until somebody acknowledges it.
+func eventAlarm(uid greenhouse.UID, e wire.Event) []greenhouse.Condition {
+	if e.Severity == greenhouse.Info {
+		return nil
+	}
+	raised := greenhouse.Condition{Source: greenhouse.NodeSource(uid), Code: eventCode(e.Code), Severity: e.Severity, Active: true, Text: eventText(uid, e)}
+	over := raised
+	over.Active = false
+	return []greenhouse.Condition{raised, over}
+}
+
+// wentSafe tells actuation that a node brought an output to its safe level by
+// itself. An event that names another command than the one in force is about
+// something that is over.
+func (in *inbound) wentSafe(uid greenhouse.UID, e wire.Event) {
+	switch e.Code {
+	case "lease_expired", "max_on_reached", "link_lost":
+	default:
+		return
+	}
+	var about struct {
+		ID greenhouse.CommandID `json:"id"`
+	}
+	if len(e.Detail) > 0 && json.Unmarshal(e.Detail, &about) != nil {
+		return
+	}
+	p, ok := in.d.store.Registry().Route(uid, e.Channel)
+	if !ok {
+		return
+	}
+	if l, ok := in.d.actuators.Level(p); ok && (about.ID == "" || about.ID == l.Command) {
+		in.d.actuators.NodeSafe(uid, e.Channel)
 	}
 }
 
@@ -220,9 +307,8 @@ func (in *inbound) configReport(uid greenhouse.UID, m *broker.Delivery) {
 	if r.Status == wire.ReportRejected {
 		status = greenhouse.ConfigRejected
 	}
-	n, ok := in.d.store.Registry().Nodes[uid]
+	n, ok := in.node(uid, m)
 	if !ok {
-		m.Ack()
 		return
 	}
 	if c := n.Config; c.Status == status && c.ReportedRev == r.Rev && c.ReportedHash == r.Hash && c.Error == r.Error {
@@ -230,31 +316,40 @@ func (in *inbound) configReport(uid greenhouse.UID, m *broker.Delivery) {
 		return
 	}
 	in.d.inbox.Submit(m.Context(), job{
-		apply: func(tx *store.Tx) error {
-			after, err := tx.ReportConfig(uid, r.Rev, r.Hash, status, r.Error)
-			if err != nil {
-				return err
-			}
-			code := "config_applied"
-			switch after.Config.Status {
-			case greenhouse.ConfigRejected:
-				code = "config_rejected"
-			case greenhouse.ConfigDrift:
-				code = "config_drift"
-			case greenhouse.ConfigPending:
-				return nil // an older revision: the newer one is under way
-			}
-			_, err = in.d.journal.Append(tx, greenhouse.Event{TS: greenhouse.MillisOf(tx.Now()), Code: code, Source: greenhouse.NodeSource(uid),
-				Actor: string(greenhouse.NodeSource(uid)), Detail: detail("rev", r.Rev, "error", r.Error)})
-			return err
-		},
+		apply: func(tx *store.Tx) error { return in.configured(tx, uid, r, status) },
 		done: func(err error) {
 			if refusedForGood(err) {
-				err = nil
+				in.malformed(uid, m, err)
+				return
 			}
 			settle(m)(err)
 		},
 	})
+}
+
+// configured records a configuration report, and journals it if it says anything
+// new.
+func (in *inbound) configured(tx *store.Tx, uid greenhouse.UID, r wire.ConfigReport, status greenhouse.ConfigStatus) error {
+	before, err := tx.Node(uid)
+	if err != nil {
+		return err
+	}
+	after, err := tx.ReportConfig(uid, r.Rev, r.Hash, status, r.Error)
+	if err != nil || after.Config == before.Config {
+		return err
+	}
+	code := "config_applied"
+	switch after.Config.Status {
+	case greenhouse.ConfigRejected:
+		code = "config_rejected"
+	case greenhouse.ConfigDrift:
+		code = "config_drift"
+	case greenhouse.ConfigPending:
+		return nil // an older revision: the newer one is under way
+	}
+	_, err = in.d.journal.Append(tx, greenhouse.Event{TS: greenhouse.MillisOf(tx.Now()), Code: code, Source: greenhouse.NodeSource(uid),
+		Actor: string(greenhouse.NodeSource(uid)), Detail: detail("rev", r.Rev, "error", r.Error)})
+	return err
 }
 
 // commandReport takes what became of a command.
@@ -269,12 +364,12 @@ func (in *inbound) commandReport(uid greenhouse.UID, m *broker.Delivery) {
 
 // time answers a node that has no clock.
 func (in *inbound) time(uid greenhouse.UID, m *broker.Delivery) {
-	m.Ack()
 	r, err := wire.DecodeTimeRequest(m.Payload)
 	if err != nil {
 		in.malformed(uid, m, err)
 		return
 	}
+	m.Ack()
 	payload, err := wire.TimeReply{Nonce: r.Nonce, Now: greenhouse.MillisOf(in.d.opts.Now()), Trusted: in.d.clock.Trusted()}.Marshal()
 	if err == nil {
 		err = in.d.broker.Publish(wire.NodeTopic(wire.KindTimeReply, uid).String(), payload, 0, false)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
+	"time"
 	"unicode/utf8"
 
 	"greenhouse"
@@ -28,54 +28,92 @@ func (l ledger) Update(fn func(journal.Tx) error) error {
 	return l.store.Update(func(tx *store.Tx) error { return fn(tx) })
 }
 
-// clerkBound is how many notes may wait to be written. Beyond it notes are
-// dropped and counted: they come from outside, and a flood of refused logins
-// must not hold up those who wait.
-const clerkBound = 1024
+// The bounds of what may wait to be written. Notes that come from outside
+// (refused logins, bad packets) have a small one of their own, so that a flood of
+// them displaces nothing else. What does not fit is dropped, counted, and the
+// count is journalled.
+const (
+	clerkBound   = 16_384
+	clerkOutside = 1_024
+	clerkGroup   = 512         // events in one transaction
+	clerkRetry   = time.Second // after a registry that took nothing
+)
 
 // clerk writes down, on a goroutine of its own, what is noticed on goroutines
-// that must not wait for the disk. Commands, reports and registry changes do not
-// pass here: their events are in their own transactions.
+// that must not wait for the disk. Commands, reports and what nodes say do not
+// pass here: their events are in their own transactions. What the registry does
+// not take now is kept and tried again. Of each condition the newest word waits,
+// so that none is ever lost for want of room.
 type clerk struct {
 	journal *journal.Journal
 	log     *slog.Logger
-	notes   chan any // greenhouse.Event or []greenhouse.Condition
-	dropped atomic.Uint64
+	wake    chan struct{}
+	stop    chan struct{}
 	done    chan struct{}
 	once    sync.Once
-	stop    chan struct{}
+
+	mu      sync.Mutex
+	events  []note
+	outside int // of events
+	conds   map[conditionKey]greenhouse.Condition
+	order   []conditionKey // of conds, oldest first
+	dropped uint64         // since the last word about it
+	failing bool           // the registry took nothing last time
+}
+
+// note is an event that waits.
+type note struct {
+	event   greenhouse.Event
+	outside bool
 }
 
 func newClerk(j *journal.Journal, log *slog.Logger) *clerk {
-	c := &clerk{journal: j, log: log, notes: make(chan any, clerkBound), done: make(chan struct{}), stop: make(chan struct{})}
+	c := &clerk{journal: j, log: log, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}), conds: map[conditionKey]greenhouse.Condition{}}
 	go c.run()
 	return c
 }
 
 // event has an event journalled soon.
-func (c *clerk) event(e greenhouse.Event) { c.put(e) }
+func (c *clerk) event(e greenhouse.Event) { c.put(note{event: e}) }
+
+// strange has an event journalled that somebody outside can cause at will.
+func (c *clerk) strange(e greenhouse.Event) { c.put(note{event: e, outside: true}) }
+
+func (c *clerk) put(n note) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.events) >= clerkBound || n.outside && c.outside >= clerkOutside {
+		c.dropped++
+		return
+	}
+	if n.outside {
+		c.outside++
+	}
+	c.events = append(c.events, n)
+	c.poke()
+}
 
 // observe has conditions looked at soon.
 func (c *clerk) observe(conds ...greenhouse.Condition) {
-	if len(conds) > 0 {
-		c.put(conds)
+	if len(conds) == 0 {
+		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, cond := range conds {
+		k := conditionKey{cond.Source, cond.Code}
+		if _, waits := c.conds[k]; !waits {
+			c.order = append(c.order, k)
+		}
+		c.conds[k] = cond
+	}
+	c.poke()
 }
 
-// pulse opens an alarm for something that is over as soon as it has happened:
-// it stays open until somebody acknowledges it.
-func (c *clerk) pulse(cond greenhouse.Condition) {
-	cond.Active = true
-	over := cond
-	over.Active = false
-	c.put([]greenhouse.Condition{cond, over})
-}
-
-func (c *clerk) put(note any) {
+func (c *clerk) poke() {
 	select {
-	case c.notes <- note:
+	case c.wake <- struct{}{}:
 	default:
-		c.dropped.Add(1)
 	}
 }
 
@@ -83,34 +121,95 @@ func (c *clerk) run() {
 	defer close(c.done)
 	for {
 		select {
-		case n := <-c.notes:
-			c.write(n)
+		case <-c.wake:
 		case <-c.stop:
-			for {
-				select {
-				case n := <-c.notes:
-					c.write(n)
-				default:
-					return
-				}
-			}
+			c.write()
+			return
 		}
+		if c.write() {
+			continue
+		}
+		retry := time.NewTimer(clerkRetry)
+		select {
+		case <-retry.C:
+			c.poke()
+		case <-c.stop:
+		}
+		retry.Stop()
 	}
 }
 
-func (c *clerk) write(note any) {
+// write writes all that waits and reports whether the registry took it.
+func (c *clerk) write() bool {
+	c.mu.Lock()
+	notes, conds := c.take()
+	c.mu.Unlock()
 	var err error
-	switch n := note.(type) {
-	case greenhouse.Event:
-		err = c.journal.Record(n)
-	case []greenhouse.Condition:
-		for _, cond := range n { // one by one: a pulse raises and clears the same alarm
-			err = errors.Join(err, c.journal.Observe(cond))
+	for group := clerkGroup; len(notes) > 0 && err == nil; {
+		n := min(len(notes), group)
+		err = c.record(notes[:n])
+		switch {
+		case err == nil:
+			notes = notes[n:]
+		case errors.Is(err, greenhouse.ErrInvalid) && n > 1:
+			group, err = 1, nil // one of them can never be written: find it
+		case errors.Is(err, greenhouse.ErrInvalid):
+			c.log.Error("event not journalled", "code", notes[0].event.Code, "error", err)
+			notes, err = notes[1:], nil
 		}
 	}
-	if err != nil {
-		c.log.Error("not journalled", "error", err)
+	if len(conds) > 0 { // a journal that cannot write keeps them itself
+		err = errors.Join(err, c.journal.Observe(conds...))
 	}
+	c.settle(notes, err)
+	return err == nil
+}
+
+// record writes events in one transaction.
+func (c *clerk) record(notes []note) error {
+	events := make([]greenhouse.Event, len(notes))
+	for i := range notes {
+		events[i] = notes[i].event
+	}
+	return c.journal.Record(events...)
+}
+
+// take takes everything out. The mutex is held.
+func (c *clerk) take() ([]note, []greenhouse.Condition) {
+	notes := c.events
+	c.events, c.outside = nil, 0
+	if c.dropped > 0 && len(notes) > 0 {
+		notes = append(notes, note{event: greenhouse.Event{Code: "notes_dropped", Source: greenhouse.SiteSource, Detail: detail("count", c.dropped)}})
+		c.dropped = 0
+	}
+	conds := make([]greenhouse.Condition, 0, len(c.order))
+	for _, k := range c.order {
+		conds = append(conds, c.conds[k])
+	}
+	c.order = c.order[:0]
+	clear(c.conds)
+	return notes, conds
+}
+
+// settle takes back what was not written, and tells the log when it begins to
+// fail.
+func (c *clerk) settle(left []note, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range left {
+		if n.outside {
+			c.outside++
+		}
+	}
+	c.events = append(left, c.events...)
+	if extra := len(c.events) - clerkBound; extra > 0 {
+		c.dropped += uint64(extra)
+		c.events = c.events[:clerkBound]
+	}
+	if err != nil && !c.failing {
+		c.log.Error("not journalled", "error", err, "waiting", len(c.events))
+	}
+	c.failing = err != nil
 }
 
 // Close writes what waits and ends the goroutine. It may be called twice.

@@ -5,15 +5,18 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"greenhouse"
+	"greenhouse/automation"
 	"greenhouse/broker"
 	"greenhouse/server"
+	"greenhouse/telemetry"
 )
 
-// Options say what a daemon is made of. DataDir, and one of APISocket and
-// APIListen, are required; everything else has the default named beside it.
+// Options say what a daemon is made of. DataDir is required; everything else has
+// the default named beside it.
 type Options struct {
 	Version string       // shown to people
 	DataDir string       // registry and history; made if absent
@@ -22,7 +25,7 @@ type Options struct {
 	MQTTListen    string         // TCP address for nodes; "" for none
 	MQTTSListen   string         // TLS address for nodes; "" for none
 	MQTTTLS       *tls.Config    // certificate of MQTTSListen
-	MQTTListeners []net.Listener // further listeners, in-memory ones among them
+	MQTTListeners []net.Listener // further listeners, in-memory ones among them; closed by Stop
 	MaxClients    int            // connections in all; 6000
 	MaxPerAddress int            // connections from one address, loopback excepted; 6000
 	Broker        broker.Limits  // further limits of the broker; its own defaults
@@ -32,12 +35,27 @@ type Options struct {
 	APIListen string      // TLS address of the API; "" for none
 	APITLS    *tls.Config // certificate of APIListen
 
+	// APIListeners are further listeners of the API, in memory. Who can reach them
+	// may do everything, as over the socket. Stop closes them.
+	APIListeners []net.Listener
+
 	Period     time.Duration    // between two decisions of a zone; 5 s
 	Linger     time.Duration    // how long a telemetry commit gathers; negative: as the disk's measured sync time asks
 	ClockTrust ClockTrust       // TrustAuto
 	Now        func() time.Time // time.Now
 	Sim        server.Sim       // the simulated greenhouse of "edged demo"; nil: none
 	NoSync     bool             // registry without syncs: for tests that need no durability
+	Faults     Faults           // nothing stands between
+}
+
+// Faults are what tests put between the daemon and what it rests on. The zero
+// value is the machine as it is.
+type Faults struct {
+	Disk telemetry.Disk // under the history's log; nil is the system's
+	// OpenFile opens the registry file; nil is os.OpenFile.
+	OpenFile func(name string, flag int, perm os.FileMode) (*os.File, error)
+	// Source stands before what the control loop reads; nil is nothing.
+	Source func(automation.Source) automation.Source
 }
 
 func (o Options) withDefaults() (Options, error) {

@@ -25,10 +25,11 @@ func (in *inbound) SessionOpened(s broker.Session) {
 	if !ok {
 		return
 	}
+	in.d.introduce(uid)
 	in.d.presence.Opened(uid, s.Opened)
 	in.d.actuators.NodeOnline(uid, "")
 	if s.TookOver {
-		in.d.clerk.event(greenhouse.Event{TS: greenhouse.MillisOf(s.Opened), Code: "session_takeover", Source: greenhouse.NodeSource(uid),
+		in.d.clerk.strange(greenhouse.Event{TS: greenhouse.MillisOf(s.Opened), Code: "session_takeover", Source: greenhouse.NodeSource(uid),
 			Actor: string(greenhouse.NodeSource(uid)), Detail: detail("address", s.Remote.String())})
 	}
 	if !in.d.store.Registry().HasLoggedIn(uid) {
@@ -44,15 +45,20 @@ func (in *inbound) SessionOpened(s broker.Session) {
 }
 
 // SessionClosed implements broker.Handler. That a node went away is a reading of
-// its point "online", so that its history shows it.
+// its point "online", so that its history shows it. A take-over is no absence,
+// but what was on its way to the older session is lost, and the node may have
+// started anew meanwhile: actuation orders its levels again.
 func (in *inbound) SessionClosed(s broker.Session, cause error) {
 	uid, ok := nodeOf(s)
-	if !ok || errors.Is(cause, broker.ErrTakenOver) {
+	if !ok {
+		return
+	}
+	in.d.actuators.NodeOffline(uid)
+	if errors.Is(cause, broker.ErrTakenOver) {
 		return
 	}
 	now := in.d.opts.Now()
 	in.d.presence.Closed(uid, s.Opened, now)
-	in.d.actuators.NodeOffline(uid)
 	off := &telemetry.Batch{Node: uid, Arrived: now, QoS0: true, Readings: []greenhouse.Reading{
 		{Point: greenhouse.NodePoint(uid, "online"), At: greenhouse.MillisOf(now), Value: 0}}}
 	if err := in.d.telemetry.Submit(in.d.ctx, off); err != nil {
@@ -72,6 +78,6 @@ func (in *inbound) Refused(r broker.Refusal) {
 		code = "packet_refused"
 	}
 	in.log.Warn("client refused", "kind", string(r.Kind), "login", r.Login, "address", r.Remote.String(), "topic", r.Topic, "why", r.Detail, "count", r.Count)
-	in.d.clerk.event(greenhouse.Event{TS: greenhouse.MillisOf(r.At), Code: code, Source: greenhouse.Source("client/" + r.Remote.Addr().String()), Actor: r.Login,
+	in.d.clerk.strange(greenhouse.Event{TS: greenhouse.MillisOf(r.At), Code: code, Source: greenhouse.Source("client/" + r.Remote.Addr().String()), Actor: r.Login,
 		Detail: detail("kind", string(r.Kind), "topic", clip(r.Topic), "why", r.Detail, "count", r.Count)})
 }

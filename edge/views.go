@@ -2,21 +2,30 @@ package edge
 
 import (
 	"errors"
+	"sync"
+	"time"
 
 	"greenhouse"
 	"greenhouse/api"
 )
 
-// sessions is what the API may do with the broker.
-type sessions struct{ d *Daemon }
+// sessions is what the API may do with the broker. Addresses are gathered at most
+// once a second, for a list of nodes asks for each of them.
+type sessions struct {
+	d *Daemon
+
+	mu       sync.Mutex
+	gathered time.Time
+	address  map[string]string
+}
 
 // Disconnect implements server.Broker.
-func (s sessions) Disconnect(login, reason string) {
+func (s *sessions) Disconnect(login, reason string) {
 	s.d.broker.Disconnect(login, errors.New(reason))
 }
 
 // Status implements server.Broker.
-func (s sessions) Status() api.BrokerStatus {
+func (s *sessions) Status() api.BrokerStatus {
 	st := s.d.broker.Stats()
 	out := api.BrokerStatus{Listening: s.d.listening.Load() > 0, Connections: st.Connections, Received: st.Received, Sent: st.Sent}
 	for _, n := range st.Refused {
@@ -26,13 +35,18 @@ func (s sessions) Status() api.BrokerStatus {
 }
 
 // Address implements server.Broker.
-func (s sessions) Address(login string) string {
-	for _, c := range s.d.broker.Sessions() {
-		if c.Login == login && c.Remote.IsValid() {
-			return c.Remote.String()
+func (s *sessions) Address(login string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := s.d.opts.Now(); s.address == nil || now.Sub(s.gathered) >= time.Second {
+		s.gathered, s.address = now, map[string]string{}
+		for _, c := range s.d.broker.Sessions() {
+			if c.Remote.IsValid() {
+				s.address[c.Login] = c.Remote.String()
+			}
 		}
 	}
-	return ""
+	return s.address[login]
 }
 
 // presence says to the API which nodes are there.

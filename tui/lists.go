@@ -44,11 +44,31 @@ func nodeCells(v view, n *api.Node) []string {
 	if n.Config.Status == greenhouse.ConfigDrift || n.Config.Status == greenhouse.ConfigRejected {
 		config = v.k.warn
 	}
-	if n.LastSeen > 0 {
-		seen = rough(max(v.now.Sub(n.LastSeen).Seconds(), 0))
+	if last := v.s.heardOf(n); last > 0 {
+		seen = rough(max(v.now.Sub(last).Seconds(), 0))
 	}
 	return []string{safe(string(n.UID)), safe(string(n.Zone)), safe(string(n.State)), link.Render(linkWord(n)), seen, config.Render(safe(string(n.Config.Status))),
-		optional(n.RSSI), optional(n.Battery), safe(n.FW), safe(n.Name)}
+		v.s.diagnostic(n, "rssi", n.RSSI), v.s.diagnostic(n, "battery", n.Battery), safe(n.FW), safe(n.Name)}
+}
+
+// heardOf returns when a node was last heard: its record is read seldom, but
+// its readings come with every message.
+func (s *state) heardOf(n *api.Node) greenhouse.Millis {
+	last := n.LastSeen
+	for i := range n.Channels {
+		if p := s.points[n.Channels[i].Point]; p != nil && n.Channels[i].Kind == greenhouse.Sensor {
+			last = max(last, p.TS)
+		}
+	}
+	return last
+}
+
+// diagnostic writes what a node last said of itself, live or as recorded.
+func (s *state) diagnostic(n *api.Node, name greenhouse.ChannelName, recorded *float64) string {
+	if p := s.points[greenhouse.NodePoint(n.UID, name)]; p != nil && p.Value != nil {
+		return optional(p.Value)
+	}
+	return optional(recorded)
 }
 
 // aboutNode says of a node what its row has no room for.

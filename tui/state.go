@@ -191,7 +191,7 @@ func (s *state) applyZone(now api.LiveZone) {
 func (s *state) applyNode(now api.LiveNode) {
 	if i, ok := s.nodeIndex(now.UID); ok {
 		n := &s.nodes[i]
-		n.Zone, n.State, n.Online, n.LastSeen = now.Zone, now.State, now.Online, now.LastSeen
+		n.Zone, n.State, n.Online, n.LastSeen = now.Zone, now.State, now.Online, max(n.LastSeen, now.LastSeen)
 	}
 }
 

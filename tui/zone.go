@@ -18,6 +18,9 @@ type zonePane struct {
 	past   past // of the charted point
 }
 
+// chartLeast is the least height of the chart below the rows.
+const chartLeast = 8
+
 // points returns the rows: sensors, then actuators.
 func (p *zonePane) points(s *state) (rows []*point, sensors int) {
 	for _, q := range s.byZone[p.id] {
@@ -93,9 +96,12 @@ func (p *zonePane) draw(v view, h int) []string {
 	rows, sensors := p.points(v.s)
 	p.sync(rows, sensors)
 	below := p.detail(v, z, rows)
-	room := max(h-len(lines)-len(below)-1, 3)
+	room := max(h-len(lines)-len(below), 3)
+	if room >= 2*chartLeast+8 { // a large screen keeps some room for the chart
+		room -= chartLeast
+	}
 	lines = append(lines, p.table(v, rows, sensors, room)...)
-	if left := h - len(lines) - len(below); left >= 7 {
+	if left := h - len(lines) - len(below); left >= chartLeast {
 		lines = append(lines, p.chart(v, z, left)...)
 	}
 	for len(lines) < h-len(below) {
@@ -125,7 +131,10 @@ func (p *zonePane) head(v view, z *api.Zone) []string {
 	if len(goals) == 0 {
 		goals = []string{k.dim.Render("no targets: t sets one")}
 	}
-	return append(lines, " "+strings.Join(goals, k.dim.Render(" · ")))
+	for _, l := range wrap(strings.Join(goals, k.dim.Render(" · ")), v.w-2, 2) {
+		lines = append(lines, " "+l)
+	}
+	return lines
 }
 
 // table draws the points that fit into room, the one under the cursor among them.
@@ -141,6 +150,9 @@ func (p *zonePane) table(v view, rows []*point, sensors, room int) []string {
 		at++
 	}
 	c := cursor{at: at, top: p.cursor.top}
+	if !p.chosen {
+		c.top = at - room/2 // as many sensors in sight as actuators
+	}
 	from, to := c.window(n, room-1)
 	p.cursor.top = c.top
 	title := "measured · value · age · trend"
