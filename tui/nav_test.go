@@ -94,7 +94,7 @@ func TestWhatIsGoneIsNotShown(t *testing.T) {
 		t.Errorf("the zone is still shown:\n%s", s)
 	}
 	d.send(tui.Live(api.Live{TS: ms(0), Version: 7, Nodes: []api.LiveNode{{UID: "clim-a4cf12b3de01", Zone: "north", State: greenhouse.NodeDegraded}}}))
-	d.press("2").has("degraded    OFFLINE 4s")
+	d.press("2").has("degraded    OFFLINE  4s")
 }
 
 func TestARecoveredLinkKeepsTraces(t *testing.T) {
