@@ -369,3 +369,65 @@ func TestClockSetBackOverMidnightKeepsTheSum(t *testing.T) {
 		t.Errorf("the light sum fell from %v to %v", after, got)
 	}
 }
+
+func TestOutsideAirOfUnknownHumidityCountsAsWet(t *testing.T) {
+	h := newHouse(t, noon(), "air_temp", "air_rh", "outside_temp", "vent")
+	h.target(greenhouse.Venting, 25, 25)
+	h.target(greenhouse.HumidityMax, 80, 80)
+	h.set("air_temp", 18)
+	h.set("air_rh", 90)
+	h.set("outside_temp", 17.5) // saturated it holds more than the air inside
+	h.run(2*time.Minute, nil)
+	h.expect("vent", 0)
+	h.set("outside_temp", 8)
+	h.run(2*time.Minute, nil)
+	h.expect("vent", 0.1)
+}
+
+func TestPointWithoutANodeIsNotHeard(t *testing.T) {
+	h := newHouse(t, midnight(), "air_temp", "air_temp.2", "heater")
+	h.in.Sensors[1].Point.Node = ""
+	h.target(greenhouse.Heating, 18, 18)
+	h.set("air_temp", 15)
+	h.set("air_temp.2", 30)
+	h.run(3*time.Minute, nil)
+	h.expect("heater", 1)
+	if got := h.last.Climate.Air; got != 15 {
+		t.Errorf("air %v, want 15", got)
+	}
+}
+
+func TestFrostAndHeatAtOnceAreNeither(t *testing.T) {
+	h := newHouse(t, midnight(), "air_temp", "air_temp.2", "heater", "vent")
+	h.set("air_temp", 2)
+	h.set("air_temp.2", 40)
+	h.run(time.Minute, func() {
+		for _, w := range h.last.Wants {
+			if len(w.Claims) != 2 && len(w.Claims) != 1 || w.Claims[0].Priority == greenhouse.PrioritySafety {
+				t.Fatalf("%s claims %+v", w.Point, w.Claims)
+			}
+		}
+	})
+}
+
+func TestMaintenanceHoldsAlarmsBack(t *testing.T) {
+	h := newHouse(t, midnight(), "air_temp", "air_temp.2", "heater")
+	h.target(greenhouse.Heating, 18, 18)
+	h.set("air_temp", 15)
+	h.set("air_temp.2", 20)
+	h.run(3*time.Minute, nil)
+	if !h.alarm("sensors_disagree") {
+		t.Fatal("no alarm to hold back")
+	}
+	h.zone.Mode = greenhouse.ModeMaintenance
+	h.run(10*time.Second, nil)
+	if h.alarm("sensors_disagree") {
+		t.Error("the alarm stays in maintenance")
+	}
+	h.set("air_temp", 3)
+	h.set("air_temp.2", 3)
+	h.run(time.Minute, nil)
+	if !h.alarm("frost_protection") {
+		t.Error("frost is held back as well")
+	}
+}

@@ -297,3 +297,25 @@ func TestMemoriesComeBack(t *testing.T) {
 		}
 	})
 }
+
+func TestWakeWhileBeingDecidedIsNotLost(t *testing.T) {
+	s := newSite(1)
+	loop(t, s, func(l *automation.Loop) {
+		time.Sleep(6 * time.Second)
+		release := make(chan struct{})
+		s.lock(func() { s.hangs["z0"] = release })
+		l.Wake("z0")
+		synctest.Wait() // it hangs on old values
+		s.lock(func() { s.air["z0"], s.hangs = 3, map[greenhouse.ZoneID]chan struct{}{} })
+		l.Wake("z0")
+		synctest.Wait()
+		close(release)
+		synctest.Wait()
+		if c := newest(s.of("z0")).claims[0]; c.Owner != "heating" && c.Owner != "frost" {
+			t.Errorf("claims %+v", c)
+		}
+		if got := s.of("z0"); len(got) < 4 {
+			t.Errorf("%d decisions: the second wake was lost", len(got))
+		}
+	})
+}

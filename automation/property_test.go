@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"greenhouse"
@@ -100,6 +102,7 @@ func TestWhateverHappens(t *testing.T) {
 			h.run(time.Duration(rapid.IntRange(5, 400).Draw(rt, "seconds"))*time.Second, func() {
 				checkClaims(rt, h)
 				checkApart(rt, h)
+				checkSafety(rt, h)
 				checkTimes(rt, h, began, changed, was)
 			})
 		}
@@ -161,6 +164,33 @@ func checkApart(rt *rapid.T, h *house) {
 	}
 }
 
+// checkSafety: at a limit protection claims in the same decision, in any mode.
+func checkSafety(rt *rapid.T, h *house) {
+	c := h.last.Climate
+	_, disagree := h.raised["zone/north sensors_disagree"]
+	for _, w := range h.last.Wants {
+		var safety greenhouse.Claim
+		for _, claim := range w.Claims {
+			if claim.Priority == greenhouse.PrioritySafety && !claim.Bound() {
+				safety = claim
+			}
+		}
+		switch w.Point.Name() {
+		case "heater":
+			if c.Air <= 4 && !disagree && (safety.Owner != "frost" || safety.Value != 1) {
+				rt.Fatalf("air %.1f °C: %s claims %+v", c.Air, w.Point, w.Claims)
+			}
+			if c.Air >= 35 && !disagree && (safety.Owner != "heat" || safety.Value != 0) {
+				rt.Fatalf("air %.1f °C: %s claims %+v", c.Air, w.Point, w.Claims)
+			}
+		case "co2_valve":
+			if !(c.CO2 < 1600) && (safety.Owner == "" || safety.Value != 0) {
+				rt.Fatalf("CO₂ %.0f ppm: claims %+v", c.CO2, w.Claims)
+			}
+		}
+	}
+}
+
 // checkTimes: what the loop switches keeps the shortest times of its class.
 func checkTimes(rt *rapid.T, h *house, began time.Time, changed map[string]time.Time, was map[string]float64) {
 	for i := range h.in.Devices {
@@ -183,5 +213,20 @@ func checkTimes(rt *rapid.T, h *house, began time.Time, changed map[string]time.
 			rt.Fatalf("%s on after %s off, its class asks for %s", name, since, spec.MinOff)
 		}
 		was[name], changed[name] = level, h.now
+	}
+}
+
+func TestSameInputSameDecision(t *testing.T) {
+	a, b := full(t), full(t)
+	for i := range 2000 {
+		v := 20 + 4*math.Sin(float64(i)/90)
+		for _, h := range []*house{a, b} {
+			h.set("air_temp", v)
+			h.set("air_rh", 75+10*math.Cos(float64(i)/70))
+			h.run(5*time.Second, nil)
+		}
+		if d := cmp.Diff(a.last.Wants, b.last.Wants, cmpopts.EquateNaNs()); d != "" {
+			t.Fatalf("decision %d differs:\n%s", i, d)
+		}
 	}
 }
