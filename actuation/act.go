@@ -198,10 +198,12 @@ func (c *Controller) rest(o *order) {
 }
 
 // renew prolongs the lease under the same id, a third of it after the last time,
-// if a newer decision than that stands behind it.
+// if a newer decision than that stands behind it. The safe level needs no lease
+// once it is reached; until then it does, for a screen may take longer to close
+// than its lease lasts.
 func (c *Controller) renew(o *order, now time.Time) {
 	a := o.a
-	if a.level == a.spec.Safe || !a.node.online {
+	if a.level == a.spec.Safe && !o.open() || !a.node.online {
 		return
 	}
 	end, basis := c.lease(a, now)
