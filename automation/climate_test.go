@@ -431,3 +431,17 @@ func TestMaintenanceHoldsAlarmsBack(t *testing.T) {
 		t.Error("frost is held back as well")
 	}
 }
+
+func TestNewParametersDoNotJump(t *testing.T) {
+	h := newHouse(t, noon(), "air_temp", "heater")
+	h.class("heater", greenhouse.ClassHeaterSSR)
+	h.target(greenhouse.Heating, 18, 18)
+	h.set("air_temp", 17.4)
+	h.run(10*time.Minute, nil)
+	before := h.want("heater").Terms["demand"]
+	h.zone.Control.HeatKp = 0.05
+	h.run(5*time.Second, nil)
+	if after := h.want("heater").Terms["demand"]; math.Abs(after-before) > 0.01 {
+		t.Errorf("the demand jumps from %v to %v", before, after)
+	}
+}

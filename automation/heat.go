@@ -45,6 +45,7 @@ type heating struct {
 	stage  time.Duration // for which it has been on
 	pid    PIDState
 	out    PIDOut
+	tuned  PID  // as it was last
 	last   idle // heat was on
 	full   time.Duration
 	from   float64 // °C when heat went full
@@ -171,6 +172,9 @@ func (st *State) holdTimer(r role, hold Hold, since time.Duration, p Hysteresis)
 func (st *State) heatInParts(t, sp float64, waits bool) {
 	h, heaters := &st.heating, st.roles[roleHeater]
 	p := st.tuning.heaterPID()
+	if p != h.tuned { // somebody tuned it: no jump
+		h.pid, h.tuned = h.tuned.Retune(h.pid, p, sp, t), p
+	}
 	applied := clamp(h.pid.V, p.Min, p.Max)
 	if held, level := st.taken(heaters); held {
 		applied = level // someone else drives: follow, so that nothing winds up
