@@ -29,16 +29,16 @@ type grower struct {
 	rival func(air, setPoint float64, on bool) bool // drives the heater instead; nil: we do
 
 	// What was measured of control.
-	starts             map[string]int
-	travel             float64
-	moves              int
-	n, in, cold        int
-	square, slow       float64
-	window             []float64
-	worst, over        float64
-	light, clashes     float64
-	coldest, warmest   float64
-	humid, total, wets int
+	starts           map[string]int
+	travel           float64
+	moves            int
+	n, in, cold      int
+	square, slow     float64
+	window           []float64
+	over             float64
+	light, clashes   float64
+	coldest, warmest float64
+	humid, total     int
 }
 
 // newGrower returns a compartment of that plant at that time of the Bleiswijk

@@ -119,7 +119,7 @@ func listenPrivate(path string) (net.Listener, error) {
 	if err != nil {
 		return nil, greenhouse.Unavailable("socket_failed", "the directory of the socket %s cannot be written: %v", path, err).WithHint("choose another with --api-socket")
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	private := filepath.Join(dir, "s")
 	if len(private) > longestSocket {
 		return nil, greenhouse.Invalid("socket_path_long", "the path of the socket %s is too long: %d bytes at most", path, longestSocket-len(private)+len(path)).WithHint("choose another with --api-socket")

@@ -134,8 +134,9 @@ func TestClerkUnderFlood(t *testing.T) {
 	close(gate)
 	c.Close()
 	codes := map[string]int{}
-	events, err := j.Latest(1000)
+	var err error
 	for seq := uint64(0); err == nil; {
+		var events []greenhouse.Event
 		if events, err = j.Since(seq, 0); len(events) == 0 {
 			break
 		}

@@ -85,7 +85,7 @@ func runDemo(ctx context.Context, o demoOptions, log *slog.Logger, cmd *cobra.Co
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		o.dataDir = filepath.Join(dir, "data")
 	}
 	mqtt, err := demoListener(o.mqtt)
