@@ -24,7 +24,12 @@ func (d *Daemon) openLoop() error {
 	if d.opts.Faults.Source != nil {
 		source = d.opts.Faults.Source(c)
 	}
-	d.loop = automation.New(automation.Options{Source: source, Sink: c, Period: d.opts.Period, Now: d.opts.Now, Log: d.log, OnCycle: d.cycled})
+	kept, err := d.zoneMemories()
+	if err != nil {
+		return err
+	}
+	d.loop = automation.New(automation.Options{Source: source, Sink: c, Period: d.opts.Period, Now: d.opts.Now, Log: d.log, OnCycle: d.cycled,
+		Memory: func(z greenhouse.ZoneID) (automation.Memory, bool) { m, ok := kept[z]; return m, ok }})
 	return nil
 }
 
@@ -53,11 +58,13 @@ func (c *control) refresh() {
 		return
 	}
 	c.seen = reg
-	loc, err := time.LoadLocation(reg.Site.TimeZone)
-	if err != nil || reg.Site.TimeZone == "" {
-		loc = time.Local
+	if was := c.location.Load(); was == nil || was.site != reg.Site {
+		loc, err := time.LoadLocation(reg.Site.TimeZone)
+		if err != nil || reg.Site.TimeZone == "" {
+			loc = time.Local
+		}
+		c.location.Store(&place{reg.Site, loc})
 	}
-	c.location.Store(&place{reg.Site, loc})
 	ids := make([]greenhouse.ZoneID, 0, len(reg.Zones))
 	for id := range reg.Zones {
 		ids = append(ids, id)

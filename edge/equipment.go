@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
 	"greenhouse"
 	"greenhouse/actuation"
 	"greenhouse/api"
+	"greenhouse/automation"
 	"greenhouse/server"
 	"greenhouse/store"
 	"greenhouse/wire"
@@ -103,13 +105,31 @@ func plantOf(reg *store.Registry) actuation.Plant {
 	return p
 }
 
-// saveWear keeps the equipment counters, so that budgets survive a restart.
+// saveWear keeps the equipment counters and what the zones must not forget, so
+// that budgets and the light sum of the day survive a restart.
 func (d *Daemon) saveWear() error {
-	raw, err := json.Marshal(d.actuators.State())
+	state, err := json.Marshal(d.actuators.State())
 	if err != nil {
 		return err
 	}
-	return d.store.Update(func(tx *store.Tx) error { return tx.Put(bucketWear, []byte("state"), raw) })
+	zones, err := json.Marshal(d.loop.Memories())
+	if err != nil {
+		return err
+	}
+	return d.store.Update(func(tx *store.Tx) error {
+		return errors.Join(tx.Put(bucketWear, []byte("state"), state), tx.Put(bucketWear, []byte("zones"), zones))
+	})
+}
+
+// zoneMemories returns what the zones kept from an earlier run.
+func (d *Daemon) zoneMemories() (kept map[greenhouse.ZoneID]automation.Memory, err error) {
+	err = d.store.View(func(tx *store.Tx) error {
+		if raw := tx.Get(bucketWear, []byte("zones")); raw != nil {
+			return json.Unmarshal(raw, &kept)
+		}
+		return nil
+	})
+	return kept, err
 }
 
 // levelChanged journals that an actuator took another level, with the whole
