@@ -194,6 +194,11 @@ func (r *run) breakDown(a *Action, end time.Duration) {
 	case a.Daemon == "hang":
 		r.tell("the daemon hangs")
 		d.hung = true
+		r.in(noticed, func() {
+			if d.hung {
+				r.dropAll() // nodes get no answer to their pings
+			}
+		})
 		r.in(end, func() { d.hung = false; r.tell("the daemon goes on") })
 	case a.Daemon != "":
 		r.tell("the daemon is killed")

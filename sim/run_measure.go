@@ -61,9 +61,9 @@ func (r *run) truths(name string) func() float64 {
 	case "air_temp":
 		return func() float64 { return c.Air }
 	case "air_rh":
-		return c.RH
+		return func() float64 { return c.RH() }
 	case "co2":
-		return c.PPM
+		return func() float64 { return c.PPM() }
 	case "vpd":
 		return func() float64 { return z.truth("vpd", *o) }
 	case "mass_temp":

@@ -58,7 +58,7 @@ func (n *wired) follow() {
 		n.lose(n.fw.dead)
 	}
 	n.muted(now)
-	if !n.up && n.r.broker && n.r.daemon.running && n.fw.LinkUp(now) && !n.fw.HalfOpen(now) && !now.Before(n.retry) {
+	if !n.up && n.r.broker && n.r.daemon.alive() && n.fw.LinkUp(now) && !n.fw.HalfOpen(now) && !now.Before(n.retry) {
 		n.connect()
 	}
 	next := n.fw.Next(now)
