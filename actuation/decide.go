@@ -146,6 +146,7 @@ func (a *actuator) relent(now time.Time) {
 	switch {
 	case a.failures == 0 || a.level == a.spec.Safe || a.safety():
 		a.retryAt = time.Time{}
+	case a.failed == greenhouse.CommandNoEffect && a.failures >= alarmFailures: // it is stuck, people know
 	case soon.Before(a.retryAt):
 		a.retryAt = soon
 	}
