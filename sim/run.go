@@ -26,6 +26,7 @@ func (a *automatic) Decide(in *automation.Input) *automation.Decision {
 // RunOptions say how a scenario is run. The zero value is the product itself.
 type RunOptions struct {
 	Brain func() Brain // makes what decides, at every start of the daemon; nil: the product's control
+	Plan  func(*Plan)  // changes what is simulated, nodes and zone excepted; nil: as the scenario says
 	Trace int          // columns of the record kept for drawing; 0: none
 }
 
@@ -125,6 +126,9 @@ func newRun(s *Scenario, seed uint64, o RunOptions) (*run, error) {
 	plan, err := s.plan(seed)
 	if err != nil {
 		return nil, err
+	}
+	if o.Plan != nil {
+		o.Plan(&plan)
 	}
 	w, err := NewWorld(plan)
 	if err != nil {

@@ -127,11 +127,12 @@ func (j *judge) look(at time.Duration, v []float64) {
 
 // Finding is what became of an expectation.
 type Finding struct {
-	Text   string `json:"expect"`
-	Known  string `json:"known,omitempty"` // why it was expected not to hold
-	Held   bool   `json:"held"`
-	Detail string `json:"detail"`
-	Line   int    `json:"line,omitempty"`
+	Text   string  `json:"expect"`
+	Known  string  `json:"known,omitempty"` // why it was expected not to hold
+	Held   bool    `json:"held"`
+	Detail string  `json:"detail"`
+	Value  float64 `json:"-"` // of the left side, where it is a function of time
+	Line   int     `json:"line,omitempty"`
 }
 
 // OK reports whether the expectation turned out as the scenario says.
@@ -148,7 +149,7 @@ func (j *judge) finding(d *stand) Finding {
 		f.Detail = "it never came to be judged"
 	case e.that.left.folds() || e.that.right.folds():
 		a, b := j.value(e.that.left, nil), j.value(e.that.right, nil)
-		f.Held, f.Detail = e.that.holds(a, b), fmt.Sprintf("%.4g", a)
+		f.Held, f.Detail, f.Value = e.that.holds(a, b), fmt.Sprintf("%.4g", a), a
 	default:
 		f.Held, f.Detail = j.conclude()
 	}
