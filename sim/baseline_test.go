@@ -151,8 +151,8 @@ zone:
   day_until: "19:00"
   targets: {heating: {day: 18, night: 15}, venting: {day: 21, night: 18}}
 expect:
-  - rms15(air_temp - heat_below) <= 0.1 when solar < 5 and outside_temp < heat_below - 3 from 1d
-  - rms(air_temp - heat_below) <= 0.5 when solar < 5 and outside_temp < heat_below - 3 from 1d
+  - rms15(air_temp.read - heat_below) <= 0.1 when hour < 7 and outside_temp < heat_below - 3 from 1d
+  - rms(air_temp - heat_below) <= 0.5 when hour < 7 and outside_temp < heat_below - 3 from 1d
   - starts(heater) <= 150 from 1d
   - travel(vent) <= 600 from 1d
   - hours(air_temp - vent_above - 1) <= 12 when air_temp > vent_above + 1 from 1d
