@@ -23,7 +23,6 @@ type peer struct {
 	out        automation.Decision
 	sum, last  [2]float64 // of the PIDs of heater and vent
 	gain       [2]pidGain
-	began      time.Time // of the period of a PID
 }
 
 type pidGain struct{ kp, ki, kd float64 }
