@@ -9,10 +9,10 @@ SEED    ?= 1
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check race sim fuzz bench kill lint fmt cover deb docs clean
+.PHONY: help build demo test check race sim fuzz bench bench-control kill lint fmt cover deb docs clean
 
 help: ## show this help
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build both binaries into bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/edged ./cmd/greenctl
@@ -29,13 +29,16 @@ race: ## run the tests of the concurrent rooms under the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./store ./journal ./fleet ./actuation ./automation ./telemetry ./broker ./server ./edge
 
 sim: ## run every scenario
-	$(GO) test -run 'Scenario|Demo' -v ./sim ./edge
+	$(GO) test -run 'Scenario|Demo|Run' -v ./sim ./edge
 
 fuzz: ## fuzz every decoder for FUZZ (default 10s) each
 	./scripts/fuzz.sh $(FUZZ)
 
 bench: ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-control: ## compare control with that of other products: tracking with wear, and faults
+	GREENHOUSE_BENCH=1 $(GO) test -timeout 60m -count=1 -run 'TestControlBenchmark|TestFaultSurvival' -v ./sim
 
 kill: build ## SIGKILL a loaded daemon KILLS times (default 200) and count what was lost
 	KILLS=$(KILLS) SEED=$(SEED) $(GO) test -timeout 60m -run TestKillCampaign -v ./cmd/edged

@@ -116,6 +116,7 @@ type actuator struct {
 	corrected  int       // corrections in a row
 	failures   int       // failed commands in a row
 	failed     greenhouse.CommandState
+	jammed     float64 // where it stood when it did not move
 	timeouts   int
 	retryAt    time.Time
 	tryStop    bool // the safe level is ordered by stop, as a set was refused

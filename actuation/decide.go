@@ -21,7 +21,7 @@ func (c *Controller) decide(a *actuator, now time.Time) {
 		news := level != a.level // a first decision for the safe level is none
 		a.level, a.changed, a.decided = level, now, true
 		if news {
-			a.retryAt = time.Time{} // what failed was another level
+			a.relent(now)
 			c.verdicts = append(c.verdicts, a.verdict(now))
 		}
 	}
@@ -136,4 +136,18 @@ func causePrefix(p greenhouse.Priority) string {
 		return "failsafe:"
 	}
 	return "loop:"
+}
+
+// relent lets another level be ordered soon though the last one failed. The safe
+// one goes at once; any other waits a little, lest a device that does something
+// else than it is told be chased from level to level.
+func (a *actuator) relent(now time.Time) {
+	soon := now.Add(backoff(a.failures))
+	switch {
+	case a.failures == 0 || a.level == a.spec.Safe || a.safety():
+		a.retryAt = time.Time{}
+	case a.failed == greenhouse.CommandNoEffect && a.failures >= alarmFailures: // it is stuck, people know
+	case soon.Before(a.retryAt):
+		a.retryAt = soon
+	}
 }

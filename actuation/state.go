@@ -70,11 +70,17 @@ func (c *Controller) finished(o *order, now time.Time) {
 	switch state {
 	case greenhouse.CommandSuperseded, greenhouse.CommandCancelled:
 	case greenhouse.CommandDone:
-		a.failures, a.timeouts, a.failed = 0, 0, ""
+		if a.failed != greenhouse.CommandNoEffect || !same(o.cmd.Value, a.jammed) { // staying where it is stuck proves nothing
+			a.failures, a.failed = 0, ""
+		}
+		a.timeouts = 0
 		a.node.isFenced = a.node.isFenced && o.cmd.Op == greenhouse.OpStop
 	default:
 		a.failures++
 		a.failed = state
+		if state == greenhouse.CommandNoEffect {
+			a.jammed = a.reported
+		}
 		if state == greenhouse.CommandTimeout {
 			a.timeouts++
 		}

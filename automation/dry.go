@@ -104,5 +104,9 @@ func (st *State) driesOutside() bool {
 	if outside.ok() {
 		humidity = outside.Value
 	}
-	return AbsoluteHumidity(out.Value, humidity) < AbsoluteHumidity(air.Value, rh.Value)-dryWorth
+	worth := dryWorth
+	if st.drying.useful {
+		worth /= 2 // vents must not follow the noise of two sensors
+	}
+	return AbsoluteHumidity(out.Value, humidity) < AbsoluteHumidity(air.Value, rh.Value)-worth
 }

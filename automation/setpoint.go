@@ -110,7 +110,24 @@ func (s Schedule) at(e Edge, day time.Time) time.Time {
 // time of day.
 func onClock(day time.Time, since time.Duration) time.Time {
 	y, m, d := day.Date()
-	return time.Date(y, m, d, 0, int(since/time.Minute), 0, 0, day.Location())
+	minute := int(since / time.Minute)
+	t := time.Date(y, m, d, 0, minute, 0, 0, day.Location())
+	change, next := t.ZoneBounds()
+	switch shown := time.Date(y, m, d, 0, minute, 0, 0, time.UTC); {
+	case t.Hour() != shown.Hour() && t.Hour() < shown.Hour():
+		return next // skipped
+	case t.Hour() != shown.Hour():
+		return change
+	case change.IsZero():
+		return t
+	default:
+		_, now := t.Zone()
+		_, before := change.Add(-1).Zone()
+		if first := t.Add(time.Duration(now-before) * time.Second); first.Before(change) && before > now {
+			return first // it comes twice
+		}
+	}
+	return t
 }
 
 // knot is one change between day and night.

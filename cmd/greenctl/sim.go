@@ -13,7 +13,7 @@ import (
 
 func newSim(a *app) *cobra.Command {
 	return noun("sim", "Play with a simulated greenhouse, and replay recorded ones",
-		newSimNodes(a), newSimFaults(a), newSimFault(a), newSimClear(a), newSimReplay(a))
+		newSimNodes(a), newSimFaults(a), newSimFault(a), newSimClear(a), newSimReplay(a), newSimRun(a))
 }
 
 func newSimNodes(a *app) *cobra.Command {

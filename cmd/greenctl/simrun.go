@@ -1,0 +1,176 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/guptarohit/asciigraph"
+	"github.com/spf13/cobra"
+
+	"greenhouse"
+	"greenhouse/sim"
+)
+
+// newSimRun runs a scenario in memory: it needs no daemon.
+func newSimRun(a *app) *cobra.Command {
+	var seed uint64
+	var width, height int
+	var quiet bool
+	c := verb("run FILE...", "Run scenarios in a simulated greenhouse, draw them and check what they expect",
+		"  greenctl sim run night.yaml\n  greenctl sim run night.yaml --seed 7 -o json", cobra.MinimumNArgs(1), func(_ *cobra.Command, paths []string) error {
+			if width <= 0 {
+				width = a.chartWidth()
+			}
+			failed := 0
+			for _, p := range paths {
+				o, err := runScenario(p, seed, width)
+				if err != nil {
+					return err
+				}
+				if !o.Passed() {
+					failed++
+				}
+				if err := a.showOutcome(o, height, quiet); err != nil {
+					return err
+				}
+			}
+			if failed > 0 {
+				return fmt.Errorf("%d of %d scenarios did not turn out as expected", failed, len(paths))
+			}
+			return nil
+		})
+	c.Flags().Uint64Var(&seed, "seed", 1, "everything random follows from it")
+	c.Flags().IntVar(&width, "width", 0, "columns (default: the terminal's)")
+	c.Flags().IntVar(&height, "height", 12, "lines of the chart")
+	c.Flags().BoolVar(&quiet, "brief", false, "no drawing and no events")
+	return c
+}
+
+// runScenario reads a scenario and runs it.
+func runScenario(path string, seed uint64, columns int) (*sim.Outcome, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, greenhouse.Invalid("file_invalid", "the scenario cannot be read: %v", err)
+	}
+	defer f.Close()
+	s, err := sim.ReadScenario(path, f)
+	if err != nil {
+		return nil, err
+	}
+	return sim.Run(s, seed, sim.RunOptions{Trace: columns})
+}
+
+func (a *app) showOutcome(o *sim.Outcome, height int, quiet bool) error {
+	if a.output == "json" || a.output == "yaml" {
+		return a.show(o, view{})
+	}
+	fmt.Fprintf(a.out, "%s (scenario %d, seed %d)\n\n", clean(o.Name), o.Number, o.Seed)
+	if t := o.Trace; t != nil && !quiet {
+		drawClimate(a, t, height)
+		drawActuators(a, t)
+		a.listStory(o.Story)
+	}
+	for _, f := range o.Findings {
+		fmt.Fprintf(a.out, "%-5s %s: %s\n", findingMark(f), clean(f.Text), f.Detail)
+		if f.Known != "" {
+			fmt.Fprintf(a.out, "      known: %s\n", clean(f.Known))
+		}
+	}
+	fmt.Fprintln(a.out)
+	return nil
+}
+
+// findingMark says in a word how an expectation turned out.
+func findingMark(f sim.Finding) string {
+	switch {
+	case f.Known != "" && f.Held:
+		return "NEW" // it was expected to fail
+	case f.Known != "":
+		return "known"
+	case f.Held:
+		return "pass"
+	}
+	return "FAIL"
+}
+
+// drawClimate draws the temperature inside and out against its two set-points.
+func drawClimate(a *app, t *sim.Trace, height int) {
+	var series [][]float64
+	var legends []string
+	var colours []asciigraph.AnsiColor
+	for _, s := range []struct {
+		name, legend string
+		colour       asciigraph.AnsiColor
+	}{{"outside_temp", "outside", asciigraph.Blue}, {"heat_below", "heat below", asciigraph.Red}, {"vent_above", "vent above", asciigraph.Cyan}, {"air_temp", "air", asciigraph.Default}} {
+		if v := t.Of(s.name); known(v) {
+			series, legends, colours = append(series, v), append(legends, s.legend), append(colours, s.colour)
+		}
+	}
+	if len(series) == 0 {
+		return
+	}
+	o := []asciigraph.Option{asciigraph.Height(max(height, 3)), asciigraph.Precision(1),
+		asciigraph.Caption(fmt.Sprintf("°C, %v a column: %s", t.Every.Round(time.Second), strings.Join(legends, ", ")))}
+	if a.colour() {
+		o = append(o, asciigraph.SeriesColors(colours...))
+	}
+	fmt.Fprintln(a.out, asciigraph.PlotMany(series, o...))
+	fmt.Fprintln(a.out)
+}
+
+// colour reports whether the output is a terminal that wants colour.
+func (a *app) colour() bool {
+	f, ok := a.out.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
+}
+
+func known(v []float64) bool {
+	for _, x := range v {
+		if !math.IsNaN(x) {
+			return true
+		}
+	}
+	return false
+}
+
+// drawActuators draws how far each actuator is on, one line each.
+func drawActuators(a *app, t *sim.Trace) {
+	bars := []rune(" ▁▂▃▄▅▆▇█")
+	for _, n := range t.Names {
+		switch n {
+		case "air_temp", "heat_below", "vent_above", "outside_temp", "air_rh":
+			continue
+		}
+		var b strings.Builder
+		for _, v := range t.Of(n) {
+			step := 0
+			if v > 0.01 {
+				step = 1 + int(min(v, 1)*7.001)
+			}
+			b.WriteRune(bars[min(step, 8)])
+		}
+		fmt.Fprintf(a.out, "%8s %s\n", n, b.String())
+	}
+	fmt.Fprintln(a.out)
+}
+
+// listStory lists what happened, without the many a run can have.
+func (a *app) listStory(story []sim.Happening) {
+	const most = 40
+	for i, h := range story {
+		if i == most {
+			fmt.Fprintf(a.out, "          and %d more: -o json has them all\n", len(story)-most)
+			break
+		}
+		at := h.At.Round(time.Second)
+		fmt.Fprintf(a.out, "%4d:%02d:%02d %s\n", int(at.Hours()), int(at.Minutes())%60, int(at.Seconds())%60, clean(h.What))
+	}
+	fmt.Fprintln(a.out)
+}
