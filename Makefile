@@ -55,6 +55,8 @@ cover: ## test coverage by package
 	$(GO) test -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1
 
 docs: build ## write the reference of both commands to docs/cli
+	rm -rf docs/cli
+	bin/edged docs docs/cli
 	bin/greenctl docs docs/cli
 
 deb: build ## build a Debian package into dist/

@@ -100,11 +100,12 @@ type ControlStatus struct {
 
 // BrokerStatus says who is connected. Counts run since the daemon started.
 type BrokerStatus struct {
-	Listening   bool   `json:"listening"`
-	Connections int    `json:"connections"`
-	Received    uint64 `json:"received" doc:"messages"`
-	Sent        uint64 `json:"sent" doc:"messages"`
-	Refused     uint64 `json:"refused" doc:"logins and publishes refused"`
+	Listening   bool     `json:"listening"`
+	Addresses   []string `json:"addresses" doc:"where nodes connect: mqtt://host:port, or mqtts:// with TLS; the host is [::] where every address of the machine will do"`
+	Connections int      `json:"connections"`
+	Received    uint64   `json:"received" doc:"messages"`
+	Sent        uint64   `json:"sent" doc:"messages"`
+	Refused     uint64   `json:"refused" doc:"logins and publishes refused"`
 }
 
 // Doctor is the outcome of all checks.

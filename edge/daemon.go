@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,6 +67,7 @@ type Daemon struct {
 	ready     atomic.Bool
 	progress  atomic.Pointer[time.Time] // when a cycle last decided anything; nil: never
 	listening atomic.Int32              // MQTT listeners
+	addresses atomic.Pointer[[]string]  // of the MQTT listeners, as URLs
 	failed    chan error                // a listener ended by itself
 }
 
@@ -320,7 +322,13 @@ func notify(log *slog.Logger, state string) {
 
 // listenMQTT opens the listeners for nodes.
 func (d *Daemon) listenMQTT() error {
+	var addresses []string
 	serve := func(name string, l net.Listener, run func() error) {
+		if l.Addr().Network() == "tcp" { // others are in memory
+			addresses = append(addresses, name+"://"+l.Addr().String())
+			shown := slices.Clone(addresses)
+			d.addresses.Store(&shown)
+		}
 		d.listening.Add(1)
 		d.log.Info("nodes may connect", "listener", name, "address", l.Addr().String())
 		d.serving.Go(func() {

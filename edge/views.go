@@ -27,7 +27,10 @@ func (s *sessions) Disconnect(login, reason string) {
 // Status implements server.Broker.
 func (s *sessions) Status() api.BrokerStatus {
 	st := s.d.broker.Stats()
-	out := api.BrokerStatus{Listening: s.d.listening.Load() > 0, Connections: st.Connections, Received: st.Received, Sent: st.Sent}
+	out := api.BrokerStatus{Listening: s.d.listening.Load() > 0, Addresses: []string{}, Connections: st.Connections, Received: st.Received, Sent: st.Sent}
+	if at := s.d.addresses.Load(); at != nil {
+		out.Addresses = *at
+	}
 	for _, n := range st.Refused {
 		out.Refused += n
 	}

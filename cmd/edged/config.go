@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,13 +75,11 @@ func defaults(p api.Places) map[string]any {
 
 // serveFlags adds the flags of "edged serve" and binds each to its key.
 func serveFlags(f *pflag.FlagSet) map[string]string {
-	f.String("config", "", "configuration file (default /etc/edged/edged.yaml, if it exists)")
-	bound := map[string]string{}
+	bound := placeFlags(f)
 	add := func(name, key, usage string) {
 		f.String(name, "", usage)
 		bound[key] = name
 	}
-	add("data-dir", "data_dir", "directory of the registry and the history")
 	add("mqtt-listen", "mqtt.listen", "TCP address for nodes (default :1883)")
 	add("mqtts-listen", "mqtt.tls_listen", "TLS address for nodes")
 	add("api-socket", "api.socket", "unix socket of the API")
@@ -90,6 +87,13 @@ func serveFlags(f *pflag.FlagSet) map[string]string {
 	add("log-level", "log.level", "debug, info, warn or error (default info)")
 	add("log-format", "log.format", "text or json (default text)")
 	return bound
+}
+
+// placeFlags adds the flags of every command that needs the daemon's files.
+func placeFlags(f *pflag.FlagSet) map[string]string {
+	f.String("config", "", "configuration file (default /etc/edged/edged.yaml, if it exists)")
+	f.String("data-dir", "", "directory of the registry and the history")
+	return map[string]string{"data_dir": "data-dir"}
 }
 
 const systemConfig = "/etc/edged/edged.yaml"
@@ -120,6 +124,9 @@ func loadConfig(f *pflag.FlagSet, bound map[string]string) (config, []string, er
 			return c, files, err
 		}
 	}
+	if err := checkTypes(v); err != nil {
+		return c, files, err
+	}
 	if err := v.UnmarshalExact(&c); err != nil {
 		return c, files, greenhouse.Invalid("config_invalid", "the configuration is not understood: %s", oneLine(err)).WithHint("edged check-config shows what is in force")
 	}
@@ -147,7 +154,7 @@ func configFiles(named string) ([]string, error) {
 		files = append(files, path)
 	case named == "" && errors.Is(err, fs.ErrNotExist):
 	default:
-		return nil, greenhouse.Invalid("config_invalid", "the configuration cannot be read: %v", err)
+		return nil, unreadable(path, err)
 	}
 	more, err := filepath.Glob(filepath.Join(filepath.Dir(path), "conf.d", "*.yaml"))
 	if err != nil {
@@ -155,26 +162,6 @@ func configFiles(named string) ([]string, error) {
 	}
 	slices.Sort(more)
 	return append(files, more...), nil
-}
-
-// mergeFile lays one file over v and refuses keys that do not exist.
-func mergeFile(v *viper.Viper, path string, known map[string]any) error {
-	one := viper.New()
-	one.SetConfigFile(path)
-	one.SetConfigType("yaml")
-	if err := one.ReadInConfig(); err != nil {
-		return greenhouse.Invalid("config_invalid", "%s: %s", path, oneLine(err))
-	}
-	for _, key := range one.AllKeys() {
-		if _, ok := known[key]; !ok {
-			err := greenhouse.Invalid("config_key_unknown", "%s: there is no key %q", path, key)
-			if near := nearest(key, known); near != "" {
-				return err.WithHint("did you mean %q?", near)
-			}
-			return err.WithHint("edged check-config lists the keys; zones, nodes and targets are records, see greenctl")
-		}
-	}
-	return v.MergeConfigMap(one.AllSettings())
 }
 
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
@@ -207,14 +194,18 @@ func (c *config) check() error {
 		return bad("control.period", c.Control.Period, "must be from 1s to 15s")
 	case !slices.Contains([]string{"auto", "always", "never"}, c.Clock.Trust):
 		return bad("clock.trust", c.Clock.Trust, "must be auto, always or never")
-	case !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level):
+	case !slices.Contains(logLevels(), c.Log.Level):
 		return bad("log.level", c.Log.Level, "must be debug, info, warn or error")
-	case !slices.Contains([]string{"text", "json"}, c.Log.Format):
+	case !slices.Contains(logFormats(), c.Log.Format):
 		return bad("log.format", c.Log.Format, "must be text or json")
 	}
 	_, err := c.linger()
 	return err
 }
+
+func logLevels() []string { return []string{"debug", "info", "warn", "error"} }
+
+func logFormats() []string { return []string{"text", "json"} }
 
 // linger returns how long a commit gathers; negative means: measure the disk.
 func (c *config) linger() (time.Duration, error) {
@@ -226,36 +217,4 @@ func (c *config) linger() (time.Duration, error) {
 		return 0, greenhouse.Invalid("config_invalid", "telemetry.linger is %q: it must be auto, or from 0s to 1s", c.Telemetry.Linger)
 	}
 	return d, nil
-}
-
-// nearest returns the known key most like key, "" if none is.
-func nearest(key string, known map[string]any) string {
-	best, cost := "", len(key)/2+1
-	for _, k := range slices.Sorted(maps.Keys(known)) {
-		if d := distance(key, k); d < cost {
-			best, cost = k, d
-		}
-	}
-	return best
-}
-
-// distance is the number of single-byte edits from a to b (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diag
-			if a[i] != b[j] {
-				cost++
-			}
-			diag = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,7 +41,7 @@ type demoOptions struct {
 func newDemo() *cobra.Command {
 	var o demoOptions
 	c := &cobra.Command{
-		Use: "demo", Short: "Run the daemon with a simulated greenhouse", Args: cobra.NoArgs,
+		Use: "demo", Short: "Run the daemon with a simulated greenhouse", Args: noArgs,
 		Long: `edged demo runs the real daemon in a directory of its own and joins simulated nodes
 to it over real MQTT on loopback. Watch it with  greenctl zone watch  and spoil it
 with  greenctl sim fault  from another terminal.`,
@@ -50,11 +52,16 @@ with  greenctl sim fault  from another terminal.`,
 			if o.duration < 0 {
 				return greenhouse.Invalid("usage", "--duration cannot be negative")
 			}
+			if !slices.Contains(logLevels(), o.logLevel) || !slices.Contains(logFormats(), o.logFormat) {
+				return greenhouse.Invalid("usage", "--log-level %s --log-format %s is not understood", o.logLevel, o.logFormat).WithHint("levels are %s; formats are %s", strings.Join(logLevels(), ", "), strings.Join(logFormats(), ", "))
+			}
+			if o.apiSocket == "" {
+				o.apiSocket = api.DefaultPlaces(os.Getuid(), os.Getenv).Demo
+			}
 			log, _ := newLogger(cmd.ErrOrStderr(), o.logLevel, o.logFormat)
 			return runDemo(cmd.Context(), o, log, cmd)
 		},
 	}
-	places := api.DefaultPlaces(os.Getuid(), os.Getenv)
 	f := c.Flags()
 	f.Float64Var(&o.speed, "speed", 6, "simulated seconds a second; equipment keeps its real times, so much more than 10 makes it look slow")
 	f.IntVar(&o.zones, "zones", 3, "zones, 1 to 200")
@@ -62,7 +69,7 @@ with  greenctl sim fault  from another terminal.`,
 	f.DurationVar(&o.duration, "duration", 0, "end after this time (default: when interrupted)")
 	f.StringVar(&o.dataDir, "data-dir", "", "keep the data here (default: a temporary directory, removed at the end)")
 	f.StringVar(&o.mqtt, "mqtt-listen", "", "address for nodes (default 127.0.0.1:1883, or a free port)")
-	f.StringVar(&o.apiSocket, "api-socket", places.Demo, "unix socket of the API")
+	f.StringVar(&o.apiSocket, "api-socket", "", "unix socket of the API (default $XDG_RUNTIME_DIR/edged-demo.sock, where greenctl looks)")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	return c
@@ -70,7 +77,7 @@ with  greenctl sim fault  from another terminal.`,
 
 // runDemo builds the world, starts the daemon on it, and lets the nodes join the
 // way an installer would have them join.
-func runDemo(ctx context.Context, o demoOptions, log *slog.Logger, cmd *cobra.Command) error {
+func runDemo(ctx context.Context, o demoOptions, log *slog.Logger, cmd *cobra.Command) (err error) {
 	plan, err := sim.DemoPlan(o.zones, o.seed)
 	if err != nil {
 		return err
@@ -81,11 +88,11 @@ func runDemo(ctx context.Context, o demoOptions, log *slog.Logger, cmd *cobra.Co
 		return err
 	}
 	if o.dataDir == "" {
-		dir, err := os.MkdirTemp("", "edged-demo-")
-		if err != nil {
-			return err
+		dir, failed := os.MkdirTemp("", "edged-demo-")
+		if failed != nil {
+			return failed
 		}
-		defer func() { _ = os.RemoveAll(dir) }()
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 		o.dataDir = filepath.Join(dir, "data")
 	}
 	mqtt, err := demoListener(o.mqtt)
@@ -312,7 +319,7 @@ func simFault(f sim.Fault) api.SimFault {
 func (d *demo) Inject(r api.SimFaultRequest) (api.SimFault, error) {
 	verb, err := sim.ParseVerb(r.Name)
 	if err != nil {
-		return api.SimFault{}, err
+		return api.SimFault{}, greenhouse.Invalid("fault_unknown", "there is no fault %q", r.Name).WithHint("greenctl sim faults --known lists them")
 	}
 	f, err := d.world.Inject(sim.Fault{Verb: verb.Verb, Target: r.Target, Value: r.Value, For: time.Duration(r.ForS) * time.Second})
 	if err != nil {

@@ -11,21 +11,29 @@ import (
 	"github.com/spf13/cobra"
 
 	"greenhouse"
-	"greenhouse/api"
 	"greenhouse/store"
 	"greenhouse/telemetry"
 )
 
-// dataDirFlag adds --data-dir with the default of "edged serve".
-func dataDirFlag(c *cobra.Command) *string {
-	return c.Flags().String("data-dir", api.DefaultPlaces(os.Getuid(), os.Getenv).State, "directory of the registry and the history")
+// dataDir adds the flags that say where the daemon keeps its data, and returns
+// what finds it, as "edged serve" does: from flags, environment and files.
+func dataDir(c *cobra.Command) func() (string, error) {
+	bound := placeFlags(c.Flags())
+	return func() (string, error) {
+		conf, _, err := loadConfig(c.Flags(), bound)
+		return conf.DataDir, err
+	}
 }
 
 func newCheckDB() *cobra.Command {
-	c := &cobra.Command{Use: "check-db", Short: "Check the files of a daemon that is not running", Args: cobra.NoArgs}
-	dir := dataDirFlag(c)
+	c := &cobra.Command{Use: "check-db", Short: "Check the files of a daemon that is not running", Args: noArgs}
+	find := dataDir(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		path := filepath.Join(*dir, "registry.db")
+		dir, err := find()
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(dir, "registry.db")
 		if _, err := os.Stat(path); err != nil {
 			return greenhouse.NotFound("registry", path).WithHint("--data-dir names the directory of the daemon")
 		}
@@ -40,7 +48,7 @@ func newCheckDB() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		e, err := telemetry.Open(telemetry.Options{Dir: filepath.Join(*dir, "telemetry"), Log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)), Maintain: -1})
+		e, err := telemetry.Open(telemetry.Options{Dir: filepath.Join(dir, "telemetry"), Log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)), Maintain: -1})
 		if err != nil {
 			return err
 		}
@@ -60,13 +68,17 @@ func newCheckDB() *cobra.Command {
 func newRestore() *cobra.Command {
 	c := &cobra.Command{Use: "restore FILE", Short: "Put a backup of the registry in place of the present one", Args: func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return greenhouse.Invalid("usage", "edged restore needs the file that greenctl backup wrote")
+			return greenhouse.Invalid("usage", "edged restore needs the file that greenctl backup wrote").WithHint("edged restore FILE --data-dir DIR")
 		}
 		return nil
 	}}
-	dir := dataDirFlag(c)
+	find := dataDir(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		kept, err := store.Restore(filepath.Join(*dir, "registry.db"), args[0])
+		dir, err := find()
+		if err != nil {
+			return err
+		}
+		kept, err := store.Restore(filepath.Join(dir, "registry.db"), args[0])
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	_ "time/tzdata" // time zones also where the system has none
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
 
 	"greenhouse"
 	"greenhouse/api"
@@ -51,13 +52,22 @@ nodes talk to, controls the climate, and keeps the history and the alarms.
 
   edged demo      a simulated greenhouse, to look around: then greenctl zone watch
   edged serve     the daemon`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return greenhouse.Invalid("usage", "edged has no command %q", args[0]).WithHint("edged --help lists them")
+			if len(args) == 0 {
+				return nil
 			}
-			return nil
+			err := greenhouse.Invalid("usage", "edged has no command %q", args[0])
+			verbs := map[string]any{}
+			for _, c := range cmd.Commands() {
+				verbs[c.Name()] = nil
+			}
+			if near := nearest(args[0], verbs); near != "" {
+				return err.WithHint("did you mean edged %s?", near)
+			}
+			return err.WithHint("edged --help lists them")
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -66,15 +76,41 @@ nodes talk to, controls the climate, and keeps the history and the alarms.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return greenhouse.Invalid("usage", "%s", err).WithHint("%s --help", cmd.CommandPath())
 	})
-	root.AddCommand(newServe(), newDemo(), newCheckConfig(), newCheckDB(), newRestore(), newVersion())
+	root.AddCommand(newServe(), newDemo(), newCheckConfig(), newCheckDB(), newRestore(), newVersion(), newDocs())
 	return root
 }
 
+// noArgs refuses what is no flag.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return greenhouse.Invalid("usage", "%s does not take %q", cmd.CommandPath(), args[0]).WithHint("%s --help", cmd.CommandPath())
+	}
+	return nil
+}
+
 func newVersion() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Show the version", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	return &cobra.Command{Use: "version", Short: "Show the version", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "edged %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return err
 	}}
+}
+
+// newDocs writes the reference of every command, for docs/cli and man pages.
+func newDocs() *cobra.Command {
+	c := &cobra.Command{Use: "docs DIR", Short: "Write the reference of all commands into a directory", Args: cobra.ExactArgs(1), Hidden: true}
+	man := c.Flags().Bool("man", false, "as man pages instead of Markdown")
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := os.MkdirAll(args[0], 0o755); err != nil {
+			return greenhouse.Invalid("file_invalid", "%s cannot be made: %v", args[0], err)
+		}
+		root := cmd.Root()
+		root.DisableAutoGenTag = true
+		if *man {
+			return doc.GenManTree(root, &doc.GenManHeader{Title: "EDGED", Section: "8"}, args[0])
+		}
+		return doc.GenMarkdownTree(root, args[0])
+	}
+	return c
 }
 
 // newLogger returns the daemon's logger, and the level that a reload changes.

@@ -16,7 +16,7 @@ import (
 )
 
 func newServe() *cobra.Command {
-	c := &cobra.Command{Use: "serve", Short: "Run the daemon", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "serve", Short: "Run the daemon", Args: noArgs}
 	bound := serveFlags(c.Flags())
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		conf, files, err := loadConfig(cmd.Flags(), bound)
@@ -24,6 +24,9 @@ func newServe() *cobra.Command {
 			return err
 		}
 		log, level := newLogger(cmd.ErrOrStderr(), conf.Log.Level, conf.Log.Format)
+		if st, err := os.Stat(conf.DataDir); err == nil && !st.IsDir() {
+			return greenhouse.Invalid("config_invalid", "data_dir %s is a file, not a directory", conf.DataDir).WithHint("name a directory with --data-dir")
+		}
 		opts, err := conf.options(log)
 		if err != nil {
 			return err
@@ -96,7 +99,7 @@ func serverTLS(what, listen, cert, key string) (*tls.Config, error) {
 }
 
 func newCheckConfig() *cobra.Command {
-	c := &cobra.Command{Use: "check-config", Short: "Check the configuration and show what is in force", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "check-config", Short: "Check the configuration and show what is in force", Args: noArgs}
 	bound := serveFlags(c.Flags())
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		conf, files, err := loadConfig(cmd.Flags(), bound)

@@ -32,7 +32,7 @@ func newAccountCreate(a *app) *cobra.Command {
 	}))
 	c.Flags().StringArrayVar(&r.Publish, "publish", nil, "MQTT filter it may publish to; may be given again")
 	c.Flags().StringArrayVar(&r.Subscribe, "subscribe", nil, "MQTT filter it may subscribe to; may be given again")
-	w.add(c.Flags())
+	w.addNew(c.Flags())
 	return c
 }
 
@@ -59,7 +59,7 @@ func newAccountList(a *app) *cobra.Command {
 }
 
 func newAccountDelete(a *app) *cobra.Command {
-	return a.deleteVerb("delete NAME", "Delete an MQTT login and close its session", "delete the account ", func(ctx context.Context, c *client.Client, name string, w client.Write) error {
+	return a.deleteVerb("delete NAME", "Delete an MQTT login and close its session", "delete account ", func(ctx context.Context, c *client.Client, name string, w client.Write) error {
 		return c.DeleteAccount(ctx, name, w)
 	})
 }
@@ -72,10 +72,13 @@ func (a *app) deleteVerb(use, short, question string, do func(context.Context, *
 		if err := a.confirm(yes, question+args[0]); err != nil {
 			return err
 		}
-		return do(ctx, c, args[0], w.write())
+		if err := do(ctx, c, args[0], w.write()); err != nil {
+			return err
+		}
+		return a.done(args[0], "%s is deleted", args[0])
 	}))
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	w.add(c.Flags())
+	w.addNew(c.Flags())
 	return c
 }
 
@@ -89,20 +92,30 @@ func newTokenCreate(a *app) *cobra.Command {
 	var window time.Duration
 	c := verb("create NAME --role ROLE", "Create an API token; it is shown once", "", args("NAME"), a.with(func(ctx context.Context, c *client.Client, args []string) error {
 		r := api.Role(role)
-		if r == api.RoleNone || r.Rank() < 0 {
+		if r == api.RoleNone {
+			return greenhouse.Invalid("usage", "token create needs --role").WithHint("it is viewer, operator, grower or admin")
+		}
+		if r.Rank() < 0 {
 			return greenhouse.Invalid("usage", "role %q is unknown", role).WithHint("it is viewer, operator, grower or admin")
 		}
-		t, err := c.CreateToken(ctx, api.CreateTokenRequest{Name: args[0], Role: r, ForS: int64(window.Seconds())}, w.write())
+		forS, err := seconds("for", window, longestToken)
+		if err != nil {
+			return err
+		}
+		t, err := c.CreateToken(ctx, api.CreateTokenRequest{Name: args[0], Role: r, ForS: int64(forS)}, w.write())
 		if err != nil {
 			return err
 		}
 		return a.show(t, a.tokensView([]api.Token{t}))
 	}))
 	c.Flags().StringVar(&role, "role", "", "viewer, operator, grower or admin")
-	c.Flags().DurationVar(&window, "for", 90*24*time.Hour, "how long it is good")
-	w.add(c.Flags())
+	spanVar(c.Flags(), &window, "for", 90*24*time.Hour, "how long it is good")
+	w.addNew(c.Flags())
 	return c
 }
+
+// longestToken is how long an API token is good at most.
+const longestToken = 10 * 365 * 24 * time.Hour
 
 func (a *app) tokensView(items []api.Token) view {
 	return view{names: func() []string { return names(items, func(x api.Token) string { return x.Name }) }, table: func() table {
@@ -125,7 +138,7 @@ func newTokenList(a *app) *cobra.Command {
 }
 
 func newTokenDelete(a *app) *cobra.Command {
-	return a.deleteVerb("delete NAME", "Revoke an API token", "revoke the token ", func(ctx context.Context, c *client.Client, name string, w client.Write) error {
+	return a.deleteVerb("delete NAME", "Revoke an API token", "revoke token ", func(ctx context.Context, c *client.Client, name string, w client.Write) error {
 		return c.DeleteToken(ctx, name, w)
 	})
 }

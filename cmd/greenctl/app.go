@@ -23,7 +23,8 @@ type app struct {
 	output    string
 	jq        string
 	noHeaders bool
-	clients   []*client.Client // to be closed at the end
+	clients   []*client.Client  // to be closed at the end
+	named     func(string) bool // whether a flag was given
 }
 
 func newApp(in io.Reader, out, errs io.Writer) *app {
@@ -56,6 +57,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 	if a.jq != "" && a.output != "json" && a.output != "yaml" {
 		return greenhouse.Invalid("usage", "--jq works on JSON, not on -o %s", a.output).WithHint("leave -o away")
 	}
+	a.named = cmd.Flags().Changed
 	a.config.SetEnvPrefix("GREENCTL")
 	a.config.AutomaticEnv()
 	for _, name := range []string{"socket", "server", "token", "ca", "context"} {
@@ -63,8 +65,16 @@ func (a *app) configure(cmd *cobra.Command) error {
 			return err
 		}
 	}
-	return a.readContexts()
+	err := a.readContexts()
+	if err != nil && cmd.Annotations[needsNoConfig] != "" {
+		a.note("%v; going on without it", err)
+		return nil
+	}
+	return err
 }
+
+// needsNoConfig marks a verb that works whatever is in the configuration file.
+const needsNoConfig = "needs_no_config"
 
 // isTerminal reports whether w is a terminal.
 func isTerminal(w any) bool {

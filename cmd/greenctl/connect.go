@@ -43,27 +43,44 @@ func (a *app) readContexts() error {
 		WithHint("mend it, or move it away: greenctl works without one")
 }
 
-// setting returns a connection setting: from a flag or variable, else from the
-// context in force.
+// setting returns a connection setting. The daemon is the one that a flag names,
+// else --context, else GREENCTL_SOCKET or GREENCTL_SERVER, else GREENCTL_CONTEXT,
+// else the current context: nearer things win, and only one names the daemon.
 func (a *app) setting(name string) string {
+	ctx := a.contextName()
+	kept := ""
+	if ctx != "" {
+		kept = a.config.GetString("contexts." + ctx + "." + name)
+	}
+	switch name {
+	case "socket", "server":
+		if ctx != "" {
+			return kept
+		}
+		if other := map[string]string{"socket": "server", "server": "socket"}[name]; a.given(other) && !a.given(name) {
+			return ""
+		}
+		return a.config.GetString(name)
+	}
 	if v := a.config.GetString(name); v != "" {
 		return v
 	}
-	ctx := a.contextName()
-	if ctx == "" {
-		return ""
-	}
-	return a.config.GetString("contexts." + ctx + "." + name)
+	return kept
 }
 
-// contextName returns the context in force, "" for none. A socket or server
-// named outright needs no context.
+// given reports whether a flag was given.
+func (a *app) given(name string) bool { return a.named != nil && a.named(name) }
+
+// contextName returns the context in force, "" for none.
 func (a *app) contextName() string {
+	switch {
+	case a.given("socket") || a.given("server"):
+		return ""
+	case !a.given("context") && (a.config.GetString("socket") != "" || a.config.GetString("server") != ""):
+		return ""
+	}
 	if name := a.config.GetString("context"); name != "" {
 		return strings.ToLower(name)
-	}
-	if a.config.GetString("socket") != "" || a.config.GetString("server") != "" {
-		return ""
 	}
 	return strings.ToLower(a.config.GetString("current_context"))
 }
@@ -71,6 +88,9 @@ func (a *app) contextName() string {
 // client returns the client for the daemon that flags, environment and context
 // name; without any of them, the one whose socket is found.
 func (a *app) client() (*client.Client, error) {
+	if a.given("context") && (a.given("socket") || a.given("server")) {
+		return nil, greenhouse.Invalid("usage", "--context and --socket or --server name two daemons").WithHint("name one of them")
+	}
 	if name := a.contextName(); name != "" && !a.config.IsSet("contexts."+name) {
 		return nil, greenhouse.NotFound("context", name).WithHint("greenctl context list shows them")
 	}

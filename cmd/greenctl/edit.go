@@ -64,7 +64,7 @@ func newZoneEdit(a *app) *cobra.Command {
 		}
 		z, err := cl.EditZone(ctx, id, patch, wr)
 		if err != nil {
-			return a.explainStale(err, before)
+			return explainStale(err, before, patch)
 		}
 		return a.showZone(z)
 	})
@@ -91,7 +91,7 @@ func (a *app) editNode(ctx context.Context, c *client.Client, before api.Node, w
 	}
 	n, err := c.EditNode(ctx, before.UID, patch, wr)
 	if err != nil {
-		return a.explainStale(err, before)
+		return explainStale(err, before, patch)
 	}
 	return a.showNode(n)
 }
@@ -110,7 +110,7 @@ func (a *app) editRecord(ctx context.Context, v any) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // in the directory for temporary files
 	if _, err := f.Write(text.Bytes()); err != nil {
 		return nil, err
 	}
@@ -178,23 +178,46 @@ func mapPatch(b, c map[string]any) map[string]any {
 	return p
 }
 
-// explainStale prints, for an edit that lost a race, what changed meanwhile.
-func (a *app) explainStale(err error, read any) error {
+// raceError is an edit that lost a race, with what it was about.
+type raceError struct {
+	error
+	diff []string // one line for each field
+}
+
+func (e *raceError) Unwrap() error { return e.error }
+
+// explainStale adds to an edit that lost a race what changed meanwhile, where
+// read is the version that the person had, else what the edit would overwrite.
+func explainStale(err error, read, wanted any) error {
 	var s *greenhouse.StaleError
 	if !errors.As(err, &s) || s.Current == nil {
 		return err
 	}
-	was, e1 := flatten(read)
-	is, e2 := flatten(s.Current)
-	if e1 != nil || e2 != nil {
-		return err
+	is, e1 := flatten(s.Current)
+	was, e2 := flatten(read)
+	want, e3 := flatten(wanted)
+	if e1 != nil || e2 != nil || e3 != nil {
+		return err // the error itself says enough
 	}
-	for _, k := range slices.Sorted(maps.Keys(is)) {
-		if old, ok := was[k]; ok && old != is[k] && !volatile(k) {
-			a.note("  %s: was %s, is %s", k, old, is[k])
+	race := &raceError{error: err}
+	if was["version"] == fmt.Sprint(s.Had) {
+		for _, k := range slices.Sorted(maps.Keys(is)) {
+			if old, ok := was[k]; ok && old != is[k] && !volatile(k) {
+				race.diff = append(race.diff, fmt.Sprintf("%s was %s, is %s", k, old, is[k]))
+			}
+		}
+		return race
+	}
+	for _, k := range slices.Sorted(maps.Keys(want)) {
+		now, ok := is[k]
+		if !ok {
+			now = "not set"
+		}
+		if now != want[k] {
+			race.diff = append(race.diff, fmt.Sprintf("%s is %s, you want %s", k, now, want[k]))
 		}
 	}
-	return err
+	return race
 }
 
 // volatile reports whether a field changes by itself.

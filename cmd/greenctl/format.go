@@ -54,7 +54,7 @@ func in(m greenhouse.Millis, now time.Time) string {
 	if m == 0 {
 		return "-"
 	}
-	return "in " + short(m.Time().Sub(now))
+	return "in " + short(m.Time().Sub(now).Round(time.Second))
 }
 
 // short writes a duration in its largest two units.

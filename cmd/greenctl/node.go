@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,9 +12,9 @@ import (
 )
 
 func newNode(a *app) *cobra.Command {
-	c := noun("node", "Devices: register, assign, command",
+	c := noun("node", "Devices: join, assign, command",
 		newNodePair(a), newNodeRegister(a), newNodeList(a), newNodeGet(a), newNodeEdit(a), newNodeAssign(a), newNodeUnassign(a),
-		newNodeConfig(a), newNodeCommand(a), newNodeRotateKey(a), newNodeMaintenance(a), newNodeDecommission(a), newNodeSwap(a))
+		newNodeConfig(a), newNodeCommand(a), newNodeRotateKey(a), newNodeMaintenance(a), newNodeDecommission(a), newNodeSwap(a), newNodeWatch(a))
 	c.Aliases = []string{"nodes"}
 	for _, v := range c.Commands() {
 		if strings.Contains(v.Use, "UID") {
@@ -61,16 +60,26 @@ func newNodeRegister(a *app) *cobra.Command {
 	f.StringVar(&typ, "type", "", "ph, ec, climate, irrigation, light, relay, water, weather or multi")
 	f.StringVar(&name, "name", "", "what people call it")
 	f.StringVar(&zone, "zone", "", "put it into this zone at once")
-	w.add(f)
+	w.addNew(f)
 	_ = c.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(names(greenhouse.NodeTypes(), func(t greenhouse.NodeType) string { return string(t) }), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
 func newNodeList(a *app) *cobra.Command {
+	return a.nodeLister("list", "List nodes", false)
+}
+
+func newNodeWatch(a *app) *cobra.Command {
+	return a.nodeLister("watch", "List nodes again every two seconds", true)
+}
+
+func (a *app) nodeLister(use, short string, watch bool) *cobra.Command {
 	var zone, typ, state string
-	var watch bool
-	c := verb("list", "List nodes", "", args(), a.with(func(ctx context.Context, c *client.Client, _ []string) error {
-		f := client.NodeFilter{Zone: greenhouse.ZoneID(zone), Type: greenhouse.NodeType(typ), State: greenhouse.NodeState(state)}
+	c := verb(use, short, "", args(), a.with(func(ctx context.Context, c *client.Client, _ []string) error {
+		f, err := nodeFilter(zone, typ, state)
+		if err != nil {
+			return err
+		}
 		return a.repeat(ctx, watch, func() error {
 			items, err := all(client.All(func(cursor string) (api.List[api.Node], error) {
 				f.Cursor = cursor
@@ -85,9 +94,26 @@ func newNodeList(a *app) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&zone, "zone", "", "only nodes of this zone")
 	f.StringVar(&typ, "type", "", "only nodes of this type")
-	f.StringVar(&state, "state", "", "only nodes in this state")
-	f.BoolVarP(&watch, "watch", "w", false, "show it again every two seconds")
+	f.StringVar(&state, "state", "", "only nodes in this state: registered, assigned, active, degraded, maintenance or decommissioned")
+	if !watch {
+		a.watchFlag(f, &watch)
+	}
 	return c
+}
+
+// nodeFilter checks what a list of nodes is to be narrowed to: a misspelt type
+// must not look like a greenhouse without nodes.
+func nodeFilter(zone, typ, state string) (f client.NodeFilter, err error) {
+	f.State = greenhouse.NodeState(state)
+	if zone != "" {
+		if f.Zone, err = zoneArg(zone); err != nil {
+			return f, err
+		}
+	}
+	if typ != "" {
+		f.Type, err = greenhouse.ParseNodeType(typ)
+	}
+	return f, err
 }
 
 func (a *app) nodesView(items []api.Node) view {
@@ -125,9 +151,13 @@ func newNodeGet(a *app) *cobra.Command {
 		}
 		t := table{columns: []string{"CHANNEL", "KIND", "VALUE", "QUALITY", "AGE", "POINT"}, empty: "no channels yet"}
 		for _, ch := range n.Channels {
-			t.rows = append(t.rows, []string{string(ch.Name), string(ch.Kind), number(ch.Value, ch.Unit), ch.Quality, ago(ch.TS, a.now()), string(ch.Point)})
+			value := number(ch.Value, ch.Unit)
+			if ch.Kind == greenhouse.Actuator {
+				value = level(ch.Value)
+			}
+			t.rows = append(t.rows, []string{string(ch.Name), string(ch.Kind), value, ch.Quality, ago(ch.TS, a.now()), string(ch.Point)})
 		}
-		a.note("")
+		a.blank()
 		return a.showTable(t)
 	}))
 	c.Aliases = []string{"describe"}
@@ -158,7 +188,7 @@ func newNodeEdit(a *app) *cobra.Command {
 		}
 		n, err := cl.EditNode(ctx, uid, patch, w.write())
 		if err != nil {
-			return a.explainStale(err, before)
+			return explainStale(err, before, patch)
 		}
 		return a.showNode(n)
 	})
@@ -219,7 +249,7 @@ func newNodeAssign(a *app) *cobra.Command {
 		}
 		n, err := c.AssignNode(ctx, uid, z, w.write())
 		if err != nil {
-			return err
+			return explainStale(err, nil, map[string]any{"zone": z})
 		}
 		return a.showNode(n)
 	}))
@@ -280,6 +310,9 @@ func newNodeRotateKey(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if err := w.checkNode(ctx, c, uid); err != nil {
+			return err
+		}
 		s, err := c.RotateKey(ctx, uid, w.write())
 		if err != nil {
 			return err
@@ -295,19 +328,18 @@ func newNodeRotateKey(a *app) *cobra.Command {
 func newNodeSwap(a *app) *cobra.Command {
 	var w writeFlags
 	var undo bool
-	c := verb("swap OLD_UID [NEW_UID]", "Let another node take over the points of a dead one", "  greenctl node swap climate-a4cf12b3de01 climate-a4cf12b3de02\n  greenctl node swap climate-a4cf12b3de01 --undo", args("OLD_UID", "[NEW_UID]"),
+	c := verb("swap OLD_UID NEW_UID", "Let another node take over the points of a dead one", "  greenctl node swap climate-a4cf12b3de01 climate-a4cf12b3de02\n  greenctl node swap climate-a4cf12b3de01 climate-a4cf12b3de02 --undo", args("OLD_UID", "NEW_UID"),
 		a.with(func(ctx context.Context, c *client.Client, args []string) error {
 			old, err := uidArg(args[0])
 			if err != nil {
 				return err
 			}
 			r := api.SwapRequest{Undo: undo}
-			if len(args) > 1 {
-				if r.With, err = uidArg(args[1]); err != nil {
-					return err
-				}
-			} else if !undo {
-				return greenhouse.Invalid("usage", "node swap needs NEW_UID").WithHint("greenctl node swap OLD_UID NEW_UID")
+			if r.With, err = uidArg(args[1]); err != nil {
+				return err
+			}
+			if err := w.checkNode(ctx, c, old); err != nil {
+				return err
 			}
 			s, err := c.SwapNode(ctx, old, r, w.write())
 			if err != nil {
@@ -324,18 +356,4 @@ func newNodeSwap(a *app) *cobra.Command {
 	c.Flags().BoolVar(&undo, "undo", false, "take the swap back")
 	w.add(c.Flags())
 	return c
-}
-
-// repeat runs show once, or every two seconds until interrupted.
-func (a *app) repeat(ctx context.Context, again bool, show func() error) error {
-	for {
-		if err := show(); err != nil || !again {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(2 * time.Second):
-		}
-	}
 }

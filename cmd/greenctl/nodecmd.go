@@ -23,7 +23,11 @@ func newNodePair(a *app) *cobra.Command {
 		if closeIt {
 			p, err = c.ClosePairing(ctx, w.write())
 		} else {
-			p, err = c.OpenPairing(ctx, api.PairRequest{ForS: int(window.Seconds())}, w.write())
+			var forS int
+			if forS, err = seconds("for", window, 24*time.Hour); err != nil {
+				return err
+			}
+			p, err = c.OpenPairing(ctx, api.PairRequest{ForS: forS}, w.write())
 		}
 		if err != nil {
 			return err
@@ -40,9 +44,9 @@ func newNodePair(a *app) *cobra.Command {
 		a.note("devices log in with their hardware id as name and this token as password")
 		return printQR(a, p.Token)
 	}))
-	c.Flags().DurationVar(&window, "for", 10*time.Minute, "how long, at most 24h")
+	spanVar(c.Flags(), &window, "for", 10*time.Minute, "how long, at most 24h")
 	c.Flags().BoolVar(&closeIt, "close", false, "close it now")
-	w.add(c.Flags())
+	w.addNew(c.Flags())
 	return c
 }
 
@@ -107,7 +111,13 @@ func newNodeCommand(a *app) *cobra.Command {
 					return err
 				}
 			}
-			r.Ms, r.Reason, r.TTLS = run.Milliseconds(), w.reason, int(ttl.Seconds())
+			if r.Channel == "" && (r.Op == greenhouse.OpPulse || r.Op == greenhouse.OpCalibrate) {
+				return greenhouse.Invalid("usage", "%s needs CHANNEL", r.Op).WithHint("greenctl node get %s shows its channels", uid)
+			}
+			if r.TTLS, err = seconds("ttl", ttl, time.Hour); err != nil {
+				return err
+			}
+			r.Ms, r.Reason = run.Milliseconds(), w.reason
 			cmd, err := c.SendCommand(ctx, uid, r, w.write())
 			if err != nil {
 				return err
@@ -127,12 +137,12 @@ func newNodeCommand(a *app) *cobra.Command {
 			return nil
 		}))
 	f := c.Flags()
-	f.DurationVar(&run, "run", 0, "pulse: how long")
+	spanVar(f, &run, "run", 0, "pulse: how long")
 	f.Float64Var(&r.ML, "ml", 0, "pulse: volume, ml")
 	f.Float64Var(&r.Value, "value", 0, "calibrate: the true value")
-	f.DurationVar(&ttl, "ttl", 30*time.Second, "not executed later than this")
-	f.DurationVar(&wait, "wait", 10*time.Second, "how long to wait for the node's answer; 0: do not")
-	w.add(f)
+	spanVar(f, &ttl, "ttl", 30*time.Second, "not executed later than this")
+	spanVar(f, &wait, "wait", 10*time.Second, "how long to wait for the node's answer; 0: do not")
+	w.addNew(f)
 	return c
 }
 

@@ -7,22 +7,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/itchyny/gojq"
 	"go.yaml.in/yaml/v3"
 
 	"greenhouse"
 )
-
-// table is what people read: rows of cells under column names. The last wide
-// columns are shown with -o wide only.
-type table struct {
-	columns []string
-	wide    int
-	rows    [][]string
-	empty   string // said on standard error where there are no rows
-}
 
 // view is one answer in its human forms.
 type view struct {
@@ -46,45 +36,6 @@ func (a *app) show(v any, human view) error {
 		return nil
 	}
 	return a.showTable(human.table())
-}
-
-func (a *app) showTable(t table) error {
-	if len(t.rows) == 0 && t.empty != "" {
-		fmt.Fprintln(a.err, t.empty)
-		return nil
-	}
-	n := len(t.columns)
-	if a.output != "wide" {
-		n -= t.wide
-	}
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	line := func(cells []string) {
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(cells[:n], "\t"), "\t "))
-	}
-	if !a.noHeaders && n > 0 {
-		line(t.columns)
-	}
-	for _, r := range t.rows {
-		for i := range r {
-			r[i] = clean(r[i])
-		}
-		line(r)
-	}
-	return w.Flush()
-}
-
-// clean keeps what a device or a person named a thing from moving the cursor
-// or breaking the table.
-func clean(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x202e || r == 0x2066 || r == 0x2067 {
-			return '·'
-		}
-		return r
-	}, s)
 }
 
 func (a *app) showJSON(v any) error {
@@ -182,17 +133,43 @@ func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.err, format+"\n", args...)
 }
 
-// printError says what went wrong, and what to do, in three lines at most.
+// done answers a write that leaves no record to show: scripts get one all the
+// same, people a sentence on standard error.
+func (a *app) done(id, format string, args ...any) error {
+	if a.output == "" || a.output == "table" || a.output == "wide" {
+		a.note(format, args...)
+		return nil
+	}
+	type outcome struct {
+		OK bool   `json:"ok"`
+		ID string `json:"id"`
+	}
+	return a.show(outcome{true, id}, view{names: func() []string { return []string{id} }})
+}
+
+// printError says what went wrong, and what to do: what, why, hint.
 func printError(w io.Writer, err error) {
-	fmt.Fprintln(w, "error: "+strings.ReplaceAll(err.Error(), "\n", " "))
-	hint := ""
-	if e := (*greenhouse.Error)(nil); errors.As(err, &e) {
-		hint = e.Hint
+	fmt.Fprintln(w, "error: "+strings.Join(strings.Fields(err.Error()), " "))
+	if d := (*raceError)(nil); errors.As(err, &d) {
+		for _, line := range d.diff {
+			fmt.Fprintln(w, "  "+clean(line))
+		}
 	}
-	if s := (*greenhouse.StaleError)(nil); errors.As(err, &s) {
-		hint = fmt.Sprintf("greenctl %s get %s and try again", s.Noun, s.ID)
-	}
-	if hint != "" {
+	if hint := hintOf(err); hint != "" {
 		fmt.Fprintln(w, "hint: "+hint)
 	}
+}
+
+// hintOf returns what the person can do about err, "" where nobody knows.
+func hintOf(err error) string {
+	if s := (*greenhouse.StaleError)(nil); errors.As(err, &s) {
+		if s.Noun == "site" {
+			return "greenctl site get and try again"
+		}
+		return fmt.Sprintf("greenctl %s get %s and try again", s.Noun, s.ID)
+	}
+	if e := (*greenhouse.Error)(nil); errors.As(err, &e) {
+		return e.Hint
+	}
+	return ""
 }

@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
+	"slices"
 	"strconv"
-	"time"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -44,7 +43,7 @@ func newPointList(a *app) *cobra.Command {
 	c.Flags().StringVar(&zone, "zone", "", "only points of this zone")
 	c.Flags().StringVar(&node, "node", "", "only points of this node")
 	c.Flags().StringVar(&kind, "kind", "", "sensor or actuator")
-	c.Flags().BoolVarP(&watch, "watch", "w", false, "show it again every two seconds")
+	a.watchFlag(c.Flags(), &watch)
 	return c
 }
 
@@ -94,6 +93,9 @@ func newPointHistory(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if !slices.Contains(steps(), q.Step) {
+			return greenhouse.Invalid("usage", "step %q is unknown", q.Step).WithHint("it is %s", strings.Join(steps(), ", "))
+		}
 		h, err := c.History(ctx, id, q)
 		if err != nil {
 			return err
@@ -110,6 +112,9 @@ func newPointHistory(a *app) *cobra.Command {
 	c.ValidArgsFunction = a.complete(pointNames)
 	return c
 }
+
+// steps are the resolutions of a history.
+func steps() []string { return []string{"raw", "1m", "1h", "1d", "auto"} }
 
 func historyTable(h api.History) table {
 	t := table{columns: []string{"TIME", "VALUE", "QUALITY"}, empty: "nothing was recorded in that time"}
@@ -137,8 +142,7 @@ func historyTable(h api.History) table {
 func gapRow(g api.Gap, columns int) []string {
 	row := make([]string, columns)
 	row[0] = clock(g.From)
-	row[1] = fmt.Sprintf("lost until %s", clock(g.To))
-	row[2] = fmt.Sprintf("%s, %d", g.Cause, g.Count)
+	row[2] = fmt.Sprintf("lost until %s (%s, %d)", clock(g.To), g.Cause, g.Count)
 	return row
 }
 
@@ -148,7 +152,8 @@ func newPointTail(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if _, err := c.Point(ctx, id); err != nil {
+		known, err := c.Point(ctx, id)
+		if err != nil {
 			return err
 		}
 		var last greenhouse.Millis
@@ -165,7 +170,7 @@ func newPointTail(a *app) *cobra.Command {
 					continue
 				}
 				last = p.TS
-				if err := a.printLive(p); err != nil {
+				if err := a.printLive(p, known); err != nil {
 					return err
 				}
 			}
@@ -176,11 +181,15 @@ func newPointTail(a *app) *cobra.Command {
 	return c
 }
 
-func (a *app) printLive(p api.LivePoint) error {
+func (a *app) printLive(p api.LivePoint, known api.Point) error {
 	if a.output == "json" {
 		return a.showLine(p)
 	}
-	_, err := fmt.Fprintf(a.out, "%s  %s  %s  %s\n", p.TS.Time().Local().Format("15:04:05.000"), p.ID, number(p.Value, ""), p.Quality)
+	value := number(p.Value, known.Unit)
+	if known.Kind == greenhouse.Actuator {
+		value = level(p.Value)
+	}
+	_, err := fmt.Fprintf(a.out, "%s  %s  %s  %s\n", p.TS.Time().Local().Format("15:04:05.000"), p.ID, value, p.Quality)
 	return err
 }
 
@@ -199,6 +208,11 @@ func newPointExport(a *app) *cobra.Command {
 		if format != api.FormatCSV && format != api.FormatJSONL {
 			return greenhouse.Invalid("usage", "export format %q is unknown", format).WithHint("it is csv or jsonl")
 		}
+		if file != "" && file != "-" {
+			if err := checkTarget(file); err != nil {
+				return err
+			}
+		}
 		body, err := c.Export(ctx, ids, span, format)
 		if err != nil {
 			return err
@@ -208,56 +222,11 @@ func newPointExport(a *app) *cobra.Command {
 			_, err = io.Copy(a.out, body)
 			return err
 		}
-		return a.download(file, body)
+		return a.download(file, body, 0o666)
 	}))
 	spanFlags(c.Flags(), &span)
 	c.Flags().StringVar(&format, "format", "csv", "csv or jsonl")
 	c.Flags().StringVar(&file, "out", "", "write to this file instead of standard output")
 	c.ValidArgsFunction = a.complete(pointNames)
 	return c
-}
-
-// download writes body to a file that appears whole or not at all, with
-// progress on a terminal.
-func (a *app) download(path string, body io.Reader) (err error) {
-	tmp, err := os.CreateTemp(dirOf(path), ".greenctl-*")
-	if err != nil {
-		return greenhouse.Invalid("file_invalid", "%s cannot be written: %v", path, err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
-		}
-	}()
-	n, err := io.Copy(tmp, &progress{Reader: body, app: a, every: 500 * time.Millisecond})
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	a.note("%s: %d bytes", path, n)
-	return nil
-}
-
-// progress tells on a terminal how much was read.
-type progress struct {
-	io.Reader
-	app   *app
-	every time.Duration
-	last  time.Time
-	n     int64
-}
-
-func (p *progress) Read(b []byte) (int, error) {
-	n, err := p.Reader.Read(b)
-	p.n += int64(n)
-	if now := p.app.now(); isTerminal(p.app.err) && now.Sub(p.last) > p.every {
-		p.last = now
-		fmt.Fprintf(p.app.err, "\r%d KiB", p.n>>10)
-		if err != nil {
-			fmt.Fprint(p.app.err, "\r")
-		}
-	}
-	return n, err
 }

@@ -15,7 +15,7 @@ func (a *app) confirm(yes bool, question string) error {
 		return nil
 	}
 	if !isTerminal(a.in) || !isTerminal(a.err) {
-		return greenhouse.Invalid("confirmation_needed", "%s needs a yes", question).WithHint("add --yes where there is no terminal")
+		return greenhouse.Invalid("confirmation_needed", "there is nobody to ask: %s?", question).WithHint("add --yes")
 	}
 	fmt.Fprintf(a.err, "%s? [y/N] ", question)
 	answer, err := bufio.NewReader(a.in).ReadString('\n')

@@ -2,7 +2,6 @@ package main
 
 import (
 	"iter"
-	"path/filepath"
 	"strconv"
 	"time"
 )
@@ -23,6 +22,3 @@ func all[T any](items iter.Seq2[T, error]) ([]T, error) {
 }
 
 func itoa(v uint64) string { return strconv.FormatUint(v, 10) }
-
-// dirOf returns the folder of a file to be written.
-func dirOf(path string) string { return filepath.Dir(path) }

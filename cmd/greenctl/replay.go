@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -38,7 +38,7 @@ func newSimReplay(a *app) *cobra.Command {
 			return err
 		}
 		defer file.Close()
-		r := &replayer{client: cl, flags: f}
+		r := &replayer{app: a, client: cl, flags: f}
 		o.Join, o.Outcome = r.join, r.outcome
 		sum, err := sim.Replay(ctx, o)
 		if sum.Rows > 0 || err == nil {
@@ -58,7 +58,7 @@ func newSimReplay(a *app) *cobra.Command {
 	fl.StringVar(&f.timeFormat, "time-format", "", "a Go layout, or strftime such as '%m/%d/%Y %H:%M'")
 	fl.StringVar(&f.loc, "tz", "UTC", "time zone of times without one")
 	fl.StringVar(&f.speed, "speed", "max", "max, or how many times faster than it was measured")
-	fl.StringVar(&f.broker, "broker", "", "address of the broker (default: the daemon's host, port 1883)")
+	fl.StringVar(&f.broker, "broker", "", "the broker as host:port, mqtt://host:port or mqtts://host:port (default: where the daemon says)")
 	return c
 }
 
@@ -103,10 +103,10 @@ func (f *replayFlags) options(a *app, path string) (sim.ReplayOptions, io.ReadCl
 		}
 		o.Map[column] = ch
 	}
-	var file io.ReadCloser = io.NopCloser(a.in)
+	file := io.NopCloser(a.in)
 	if path != "-" {
 		if file, err = os.Open(path); err != nil {
-			return o, nil, greenhouse.Invalid("file_invalid", "the table cannot be read: %v", err)
+			return o, nil, greenhouse.Invalid("file_invalid", "the table %s cannot be read: %s", path, reason(err))
 		}
 	}
 	o.CSV = file
@@ -115,6 +115,7 @@ func (f *replayFlags) options(a *app, path string) (sim.ReplayOptions, io.ReadCl
 
 // replayer makes the node known and asks what became of its samples.
 type replayer struct {
+	app    *app
 	client *client.Client
 	flags  replayFlags
 	uid    greenhouse.UID
@@ -125,6 +126,10 @@ func (r *replayer) join(ctx context.Context, hello wire.Hello) (sim.Account, err
 	req := api.RegisterRequest{HardwareID: string(hello.HardwareID), Type: greenhouse.NodeType(r.flags.typ), Name: "replay", FW: "replay"}
 	for _, ch := range hello.Channels {
 		req.Channels = append(req.Channels, api.DeclaredChannel{Name: ch.Name, Kind: ch.Kind, Unit: ch.Unit})
+	}
+	dialer, err := r.dialer(ctx)
+	if err != nil {
+		return sim.Account{}, err
 	}
 	n, err := r.client.RegisterNode(ctx, req, client.Write{})
 	if err != nil {
@@ -144,15 +149,7 @@ func (r *replayer) join(ctx context.Context, hello wire.Hello) (sim.Account, err
 			return sim.Account{}, err
 		}
 	}
-	return sim.Account{UID: n.UID, Secret: secret, Dialer: sim.MQTT{Address: r.address()}}, nil
-}
-
-// address returns where the broker listens.
-func (r *replayer) address() string {
-	if r.flags.broker != "" {
-		return r.flags.broker
-	}
-	return net.JoinHostPort("127.0.0.1", "1883")
+	return sim.Account{UID: n.UID, Secret: secret, Dialer: dialer}, nil
 }
 
 // outcome counts what the daemon has stored of what was sent.
@@ -165,6 +162,9 @@ func (r *replayer) outcome(ctx context.Context, sent sim.Sent) (stored, refused 
 	}
 	span := client.Span{From: fmt.Sprint(int64(sent.From)), To: fmt.Sprint(int64(sent.To) + 1)}
 	for _, p := range points {
+		if !slices.Contains(sent.Channels, p.Channel) {
+			continue
+		}
 		n, err := r.count(ctx, p.ID, span)
 		if err != nil {
 			return 0, 0, err

@@ -28,6 +28,11 @@ Exit codes: 0 ok, 1 failed, 2 usage or invalid, 3 daemon unreachable, 4 not foun
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.configure(cmd) },
+		PersistentPostRun: func(cmd *cobra.Command, _ []string) {
+			if f := cmd.Flags().Lookup("dry-run"); f != nil && f.Value.String() == "true" {
+				a.note("dry run: it would be accepted, and nothing was kept")
+			}
+		},
 	}
 	root.SetIn(a.in)
 	root.SetOut(a.out)
@@ -62,13 +67,50 @@ func requireVerbs(cmd *cobra.Command) {
 				return cmd.Help()
 			}
 			err := greenhouse.Invalid("verb_unknown", "%s has no command %q", cmd.CommandPath(), args[0])
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				return err.WithHint("did you mean %s %s?", cmd.CommandPath(), near[0])
+			if near := nearest(cmd, args[0]); near != "" {
+				return err.WithHint("did you mean %s %s?", cmd.CommandPath(), near)
 			}
 			return err.WithHint("%s --help lists them", cmd.CommandPath())
 		}
-		cmd.SuggestionsMinimumDistance = 3
 	}
+}
+
+// nearest returns the verb of cmd most like name, "" if none is.
+func nearest(cmd *cobra.Command, name string) string {
+	best, cost := "", len(name)/2+1
+	for _, c := range cmd.Commands() {
+		for _, known := range append(c.Aliases, c.Name()) {
+			d := distance(strings.ToLower(name), known)
+			if strings.HasPrefix(known, strings.ToLower(name)) {
+				d = min(d, 1)
+			}
+			if !c.Hidden && d < cost {
+				best, cost = c.Name(), d
+			}
+		}
+	}
+	return best
+}
+
+// distance is the number of single-byte edits from a to b (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diag
+			if a[i] != b[j] {
+				cost++
+			}
+			diag = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }
 
 // usageError turns cobra's complaint into ours, with a hint at the help.

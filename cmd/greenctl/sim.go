@@ -70,10 +70,10 @@ func faultsView(items []api.SimFault) view {
 func newSimFault(a *app) *cobra.Command {
 	var value float64
 	var window time.Duration
-	c := verb("fault NAME [TARGET]", "Inject a fault: kill a node, jam a vent, silence a sensor",
-		"  greenctl sim faults --known\n  greenctl sim fault kill climate-a4cf12000001\n  greenctl sim fault jam north/vent\n  greenctl sim fault mute north/air_temp --for 10m", args("NAME", "[TARGET]"),
+	c := verb("fault NAME [TARGET]", "Inject a fault: kill a node, hold a heater on, freeze a sensor",
+		"  greenctl sim faults --known\n  greenctl sim fault kill climate-02510d000101\n  greenctl sim fault stuck_on north/heater\n  greenctl sim fault offset north/air_temp --value 3 --for 10m", args("NAME", "[TARGET]"),
 		a.with(func(ctx context.Context, c *client.Client, args []string) error {
-			r := api.SimFaultRequest{Name: args[0], Value: value, ForS: int(window.Seconds())}
+			r := api.SimFaultRequest{Name: args[0], Value: value, ForS: int((window + time.Second - 1) / time.Second)}
 			if len(args) > 1 {
 				r.Target = args[1]
 			}
@@ -84,7 +84,7 @@ func newSimFault(a *app) *cobra.Command {
 			return a.show(f, faultsView([]api.SimFault{f}))
 		}))
 	c.Flags().Float64Var(&value, "value", 0, "strength, where the fault has one")
-	c.Flags().DurationVar(&window, "for", 0, "how long, in simulated time (default: until cleared)")
+	spanVar(c.Flags(), &window, "for", 0, "how long, in simulated time (default: until cleared)")
 	c.ValidArgsFunction = a.complete(func(ctx context.Context, c *client.Client) ([]string, error) {
 		s, err := c.Sim(ctx)
 		return names(s.Known, func(k api.SimFaultKind) string { return k.Name }), err
@@ -98,6 +98,12 @@ func newSimClear(a *app) *cobra.Command {
 		if len(args) > 0 {
 			id = args[0]
 		}
-		return c.ClearFault(ctx, id, client.Write{})
+		if err := c.ClearFault(ctx, id, client.Write{}); err != nil {
+			return err
+		}
+		if id == "" {
+			return a.done("", "all faults are cleared")
+		}
+		return a.done(id, "fault %s is cleared", id)
 	}))
 }

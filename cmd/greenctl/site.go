@@ -26,7 +26,7 @@ func newStatus(a *app) *cobra.Command {
 }
 
 func statusTable(s api.Status) table {
-	t := table{columns: []string{"", ""}}
+	var t table
 	row := func(k, format string, args ...any) {
 		t.rows = append(t.rows, []string{k, fmt.Sprintf(format, args...)})
 	}
@@ -52,7 +52,7 @@ func statusTable(s api.Status) table {
 	if s.Telemetry.Failed != "" {
 		row("TELEMETRY", "nothing is being stored: %s", s.Telemetry.Failed)
 	}
-	row("broker", "%d connections, %d messages in, %d out, %d refused", s.Broker.Connections, s.Broker.Received, s.Broker.Sent, s.Broker.Refused)
+	row("broker", "%s, %d connections, %d messages in, %d out, %d refused", strings.Join(s.Broker.Addresses, " "), s.Broker.Connections, s.Broker.Received, s.Broker.Sent, s.Broker.Refused)
 	if s.PairingOpen {
 		row("pairing", "open")
 	}
@@ -63,14 +63,16 @@ func stoppedText(s api.Stopped) string {
 	if s.All {
 		return "the whole site stands under emergency stop; greenctl resume releases it"
 	}
-	return strings.Join(names(s.Zones, func(z greenhouse.ZoneID) string { return string(z) }), ", ") + " under emergency stop"
+	return "under emergency stop until greenctl resume --zone: " + strings.Join(names(s.Zones, func(z greenhouse.ZoneID) string { return string(z) }), ", ")
 }
 
 // newStop is the emergency stop: it asks nothing and needs no configuration.
 func newStop(a *app) *cobra.Command {
-	return a.stopVerb("stop", "Emergency stop: everything off now, and kept off until resume", func(ctx context.Context, c *client.Client, r api.StopRequest, w client.Write) (api.Stopped, error) {
+	c := a.stopVerb("stop", "Emergency stop: everything off now, and kept off until resume", func(ctx context.Context, c *client.Client, r api.StopRequest, w client.Write) (api.Stopped, error) {
 		return c.Stop(ctx, r, w)
 	})
+	c.Annotations = map[string]string{needsNoConfig: "true"}
+	return c
 }
 
 func newResume(a *app) *cobra.Command {
@@ -92,7 +94,7 @@ func (a *app) stopVerb(use, short string, do func(context.Context, *client.Clien
 				if !s.All && len(s.Zones) == 0 {
 					return table{empty: "nothing is stopped"}
 				}
-				return table{columns: []string{"STOPPED"}, rows: [][]string{{stoppedText(s)}}}
+				return table{rows: [][]string{{stoppedText(s)}}}
 			},
 		})
 	}))
@@ -110,7 +112,7 @@ func newDoctor(a *app) *cobra.Command {
 		err = a.show(d, view{
 			names: func() []string { return names(d.Checks, func(c api.Check) string { return c.ID }) },
 			table: func() table {
-				t := table{columns: []string{"CHECK", "", "FOUND"}}
+				t := table{columns: []string{"CHECK", "STATE", "FOUND"}}
 				for _, c := range d.Checks {
 					t.rows = append(t.rows, []string{c.ID, string(c.Status), c.Text})
 					if c.Hint != "" && c.Status != api.CheckOK {
@@ -133,6 +135,11 @@ func newBackup(a *app) *cobra.Command {
 		if len(args) > 0 {
 			path = args[0]
 		}
+		if path != "-" {
+			if err := checkTarget(path); err != nil {
+				return err
+			}
+		}
 		body, err := c.Backup(ctx)
 		if err != nil {
 			return err
@@ -145,7 +152,7 @@ func newBackup(a *app) *cobra.Command {
 			_, err = io.Copy(a.out, body)
 			return err
 		}
-		return a.download(path, body)
+		return a.download(path, body, 0o600)
 	}))
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"os"
-	"os/user"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,8 +36,14 @@ type writeFlags struct {
 	reason  string
 }
 
+// add adds them for a verb that changes a record.
 func (w *writeFlags) add(f *pflag.FlagSet) {
 	f.Uint64Var(&w.version, "if-version", 0, "refuse unless the record has this version")
+	w.addNew(f)
+}
+
+// addNew adds them for a verb that makes something: it has no version yet.
+func (w *writeFlags) addNew(f *pflag.FlagSet) {
 	f.BoolVar(&w.dryRun, "dry-run", false, "let the daemon check it and keep nothing")
 	if f.Lookup("reason") == nil {
 		f.StringVar(&w.reason, "reason", "", "why, kept in the audit")
@@ -47,6 +52,31 @@ func (w *writeFlags) add(f *pflag.FlagSet) {
 
 func (w *writeFlags) write() client.Write {
 	return client.Write{IfVersion: w.version, DryRun: w.dryRun, Reason: w.reason}
+}
+
+// checkNode refuses a write to a node of another version, for the verbs whose
+// request the daemon does not check itself.
+func (w *writeFlags) checkNode(ctx context.Context, c *client.Client, uid greenhouse.UID) error {
+	if w.version == 0 {
+		return nil
+	}
+	n, err := c.Node(ctx, uid)
+	if err == nil && n.Version != w.version {
+		return &greenhouse.StaleError{Noun: "node", ID: string(uid), Had: w.version, Have: n.Version}
+	}
+	return err
+}
+
+// checkPoint is checkNode for a point.
+func (w *writeFlags) checkPoint(ctx context.Context, c *client.Client, id greenhouse.PointID) error {
+	if w.version == 0 {
+		return nil
+	}
+	p, err := c.Point(ctx, id)
+	if err == nil && p.Version != w.version {
+		return &greenhouse.StaleError{Noun: "point", ID: string(id), Had: w.version, Have: p.Version}
+	}
+	return err
 }
 
 // verb is a cobra command of the usual shape.
@@ -136,12 +166,4 @@ func authority(path string) (*tls.Config, error) {
 		return nil, greenhouse.Invalid("ca_invalid", "%s holds no certificate in PEM form", path)
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, nil
-}
-
-// self returns the name of the person at the keyboard, for override reasons.
-func self() string {
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return "someone"
 }

@@ -53,7 +53,7 @@ func newZoneWatch(a *app) *cobra.Command {
 	}))
 	c.Flags().BoolVar(&readOnly, "read-only", false, "refuse every action")
 	c.Flags().BoolVar(&plain, "plain", false, "lines instead of the dashboard")
-	c.Flags().DurationVar(&window, "for", 0, "end after this time (default: never)")
+	spanVar(c.Flags(), &window, "for", 0, "end after this time (default: never)")
 	c.ValidArgsFunction = a.complete(zoneNames)
 	return c
 }

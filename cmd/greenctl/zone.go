@@ -42,7 +42,7 @@ func newZoneCreate(a *app) *cobra.Command {
 	c.Flags().StringVar(&r.Name, "name", "", "what people call it")
 	c.Flags().StringVar(&r.Crop, "crop", "", "what grows in it")
 	c.Flags().Float64Var(&r.AreaM2, "area", 0, "m²")
-	w.add(c.Flags())
+	w.addNew(c.Flags())
 	return c
 }
 
@@ -57,7 +57,7 @@ func newZoneList(a *app) *cobra.Command {
 			return a.show(api.List[api.Zone]{Items: items}, zonesView(items))
 		})
 	}))
-	c.Flags().BoolVarP(&watch, "watch", "w", false, "show it again every two seconds")
+	a.watchFlag(c.Flags(), &watch)
 	return c
 }
 
@@ -119,16 +119,13 @@ func newZoneGet(a *app) *cobra.Command {
 		if err := a.showZone(z); err != nil || a.output != "" && a.output != "table" && a.output != "wide" {
 			return err
 		}
-		fmt.Fprintln(a.out)
+		a.blank()
 		t := table{columns: []string{"ACTUATOR", "LEVEL", "REPORTED", "OWNER", "LEASE", "REASON"}, empty: "no actuators"}
 		for _, x := range z.Actuators {
 			t.rows = append(t.rows, []string{string(x.Name), level(x.Level), level(x.Reported), x.Owner, in(x.LeaseUntil, a.now()), x.Reason})
 		}
 		if err := a.showTable(t); err != nil {
 			return err
-		}
-		if len(z.Targets) > 0 {
-			fmt.Fprintln(a.out)
 		}
 		t = table{columns: []string{"TARGET", "DAY", "NIGHT", "UNIT"}}
 		for _, q := range slices.Sorted(maps.Keys(z.Targets)) {
@@ -138,6 +135,7 @@ func newZoneGet(a *app) *cobra.Command {
 		if len(t.rows) == 0 {
 			return nil
 		}
+		a.blank()
 		return a.showTable(t)
 	}))
 	c.Aliases = []string{"describe"}
@@ -156,7 +154,10 @@ func newZoneDelete(a *app) *cobra.Command {
 		if err := a.confirm(yes, "delete zone "+args[0]); err != nil {
 			return err
 		}
-		return c.DeleteZone(ctx, id, w.write())
+		if err := c.DeleteZone(ctx, id, w.write()); err != nil {
+			return err
+		}
+		return a.done(args[0], "zone %s is deleted", args[0])
 	}))
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	w.add(c.Flags())
@@ -190,7 +191,7 @@ func newZoneTarget(a *app) *cobra.Command {
 			z, err = cl.SetTarget(ctx, id, q.Quantity, r, w.write())
 		}
 		if err != nil {
-			return err
+			return explainStale(err, nil, map[string]any{"targets": map[string]any{args[1]: wantedTarget(r)}})
 		}
 		return a.showZone(z)
 	})
@@ -200,6 +201,24 @@ func newZoneTarget(a *app) *cobra.Command {
 	w.add(c.Flags())
 	c.ValidArgsFunction = a.complete(zoneNames)
 	return c
+}
+
+// wantedTarget is a target as the record would have it, nil for none.
+func wantedTarget(r api.TargetRequest) any {
+	t := map[string]any{}
+	if r.Value != nil {
+		t["day"], t["night"] = *r.Value, *r.Value
+	}
+	if r.Day != nil {
+		t["day"] = *r.Day
+	}
+	if r.Night != nil {
+		t["night"] = *r.Night
+	}
+	if len(t) == 0 {
+		return nil
+	}
+	return t
 }
 
 // targetRequest reads the value from the argument or the two flags.
@@ -216,7 +235,7 @@ func targetRequest(c *cobra.Command, args []string, day, night float64, clear bo
 	case len(args) > 0:
 		v, err := strconv.ParseFloat(args[0], 64)
 		if err != nil {
-			return r, greenhouse.Invalid("usage", "target %q is not a number", args[0])
+			return r, greenhouse.Invalid("usage", "target %q is no number", args[0])
 		}
 		r.Value = &v
 	case byDay || byNight:
@@ -227,7 +246,7 @@ func targetRequest(c *cobra.Command, args []string, day, night float64, clear bo
 			r.Night = &night
 		}
 	default:
-		return r, greenhouse.Invalid("usage", "zone target needs a value").WithHint("%s", c.UseLine()+", or --day and --night, or --clear")
+		return r, greenhouse.Invalid("usage", "zone target needs a value").WithHint("%s QUANTITY VALUE, or --day and --night, or --clear", c.CommandPath()+" ID")
 	}
 	return r, nil
 }
@@ -245,7 +264,7 @@ func newZoneMode(a *app) *cobra.Command {
 		}
 		z, err := c.SetMode(ctx, id, m, w.write())
 		if err != nil {
-			return err
+			return explainStale(err, nil, map[string]any{"mode": m})
 		}
 		return a.showZone(z)
 	}))
@@ -271,7 +290,18 @@ func newZoneOverride(a *app) *cobra.Command {
 			if strings.TrimSpace(reason) == "" {
 				return greenhouse.Invalid("usage", "an override needs --reason").WithHint("whoever finds it at night wants to know why")
 			}
-			o, err := c.SetOverride(ctx, p, api.OverrideRequest{Value: v, ForS: int(window.Seconds()), Reason: reason}, w.write())
+			if window > longestOverride {
+				a.note("an override lasts a day at most: --for %s is cut to 24h", tidy(window))
+				window = longestOverride
+			}
+			forS, err := seconds("for", window, longestOverride)
+			if err != nil {
+				return err
+			}
+			if err := w.checkPoint(ctx, c, p); err != nil {
+				return err
+			}
+			o, err := c.SetOverride(ctx, p, api.OverrideRequest{Value: v, ForS: forS, Reason: reason}, w.write())
 			if err != nil {
 				return err
 			}
@@ -279,12 +309,15 @@ func newZoneOverride(a *app) *cobra.Command {
 				return table{columns: []string{"POINT", "LEVEL", "ENDS", "BY", "REASON"}, rows: [][]string{{string(o.Point), level(&o.Value), in(o.ExpiresAt, a.now()), o.By, o.Reason}}}
 			}})
 		}))
-	c.Flags().DurationVar(&window, "for", 2*time.Hour, "how long, at most 24h")
-	c.Flags().StringVar(&reason, "reason", "", "why")
+	spanVar(c.Flags(), &window, "for", 2*time.Hour, "how long, at most 24h")
+	c.Flags().StringVar(&reason, "reason", "", "why, kept in the audit")
 	w.add(c.Flags())
 	c.ValidArgsFunction = a.complete(actuatorNames)
 	return c
 }
+
+// longestOverride is how long a level set by hand stands at most.
+const longestOverride = 24 * time.Hour
 
 // parseLevel reads 0 to 1, on, off, open, closed or a percentage.
 func parseLevel(s string) (float64, error) {
@@ -300,7 +333,7 @@ func parseLevel(s string) (float64, error) {
 		v /= 100
 	}
 	if err != nil || !(v >= 0 && v <= 1) {
-		return 0, greenhouse.Invalid("level_invalid", "level %q is not from 0 to 1", s).WithHint("write 0.3 or 30%%, on or off")
+		return 0, greenhouse.Invalid("level_invalid", "level %q is not from 0 to 1", s).WithHint("write 0.3 or 30%%, on or off, open or closed")
 	}
 	return v, nil
 }
@@ -312,7 +345,13 @@ func newZoneRelease(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.ReleaseOverride(ctx, p, w.write())
+		if err := w.checkPoint(ctx, c, p); err != nil {
+			return err
+		}
+		if err := c.ReleaseOverride(ctx, p, w.write()); err != nil {
+			return err
+		}
+		return a.done(args[0], "%s is back with automation", p)
 	}))
 	w.add(c.Flags())
 	c.ValidArgsFunction = a.complete(actuatorNames)
