@@ -74,6 +74,9 @@ func (e *Engine) linger() time.Duration {
 func (e *Engine) commit(batches []*Batch, drops []*drop) {
 	err := e.mend()
 	if err == nil {
+		err = e.ease()
+	}
+	if err == nil {
 		err = e.write(batches, drops)
 	}
 	if err != nil {
@@ -85,6 +88,33 @@ func (e *Engine) commit(batches []*Batch, drops []*drop) {
 	for _, b := range batches {
 		if b.Done != nil {
 			b.Done(nil)
+		}
+	}
+}
+
+// errFull says that memory holds all it may.
+var errFull = errors.New("readings cannot be moved from memory to their day files")
+
+// ease waits until memory has room: sealing early begins at HeadReadings, and
+// at twice that many a commit waits for it, so that senders are slowed. Where
+// sealing fails nothing more is taken.
+func (e *Engine) ease() error {
+	for {
+		e.mu.RLock()
+		full := e.st.cells >= 2*e.o.HeadReadings
+		e.mu.RUnlock()
+		if !full {
+			return nil
+		}
+		if err := e.stuck.Load(); err != nil {
+			signal(e.chores)
+			return fmt.Errorf("%w: %w", errFull, *err)
+		}
+		signal(e.chores)
+		select {
+		case <-e.eased:
+		case <-e.stop: // what is queued is still taken
+			return nil
 		}
 	}
 }

@@ -58,7 +58,7 @@ func (c *composer) batch(b *Batch) {
 		r := &b.Readings[i]
 		id, st := c.point(r.Point)
 		switch {
-		case !c.acceptable(r), st != nil && st.full(int64(r.At)) && !st.has(int64(r.At)):
+		case !c.acceptable(r):
 			h.refused++
 			continue
 		case st != nil && st.has(int64(r.At)):

@@ -45,10 +45,11 @@
 // # Bounds
 //
 // The queue: messages and bytes; QoS 1 waits, QoS 0 is dropped from 90 %. The
-// head and the log: readings and bytes; beyond them windows are sealed early.
-// Open day files: 48. Gaps: 50,000, then the oldest are told together. Boots
-// remembered per node: 4. Readings of a point in one hour: 131,072. Days: the
-// retention and the disk budget.
+// head and the log: readings and bytes; beyond them windows are sealed early,
+// and at twice the readings commits wait for that. Open day files: 48. Gaps:
+// 50,000, then the oldest are told together. Boots remembered per node: 4.
+// Readings of a point in one hour: one a millisecond, which is all there can
+// be. Days: the retention and the disk budget.
 //
 // The format on disk is described in docs/format.md.
 package telemetry

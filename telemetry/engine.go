@@ -24,6 +24,7 @@ type Engine struct {
 	queue     *queue
 	committed chan struct{} // closed when the committer is done
 	chores    chan struct{} // wakes maintenance
+	eased     chan struct{} // a pass has sealed, or failed to
 	stop      chan struct{} // ends maintenance
 	stopped   chan struct{}
 	closeOnce sync.Once
@@ -52,6 +53,7 @@ type Engine struct {
 	stored, repeats, batchesDone             atomic.Int64
 	batchesFailed, faults, damaged, sealedAt atomic.Int64
 	sealErr                                  atomic.Pointer[error]
+	stuck                                    atomic.Pointer[error] // why the last sealing failed
 	droppedDays, late                        atomic.Int64
 }
 
@@ -61,7 +63,7 @@ type Engine struct {
 // another process has the directory.
 func Open(o Options) (*Engine, error) {
 	o.defaults()
-	e := &Engine{o: o, committed: make(chan struct{}), chores: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{})}
+	e := &Engine{o: o, committed: make(chan struct{}), chores: make(chan struct{}, 1), eased: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{})}
 	if err := e.open(); err != nil {
 		if e.lock != nil {
 			e.lock.Close()

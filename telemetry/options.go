@@ -34,7 +34,7 @@ type Options struct {
 	// 0 means 64 MiB.
 	LogBytes int64
 	// HeadReadings is how many readings memory may hold before windows are
-	// sealed early; 0 means 2,000,000 (32 MB).
+	// sealed early; at twice as many commits wait. 0 means 2,000,000 (32 MB).
 	HeadReadings int
 	// Retention is how long history is kept; 0 means ten years.
 	Retention time.Duration
