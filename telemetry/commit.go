@@ -140,6 +140,7 @@ func (e *Engine) write(batches []*Batch, drops []*drop) error {
 	e.mu.RUnlock()
 	e.moved = e.moved[:0]
 	if c.empty() {
+		e.repeats.Add(int64(c.repeats))
 		return nil
 	}
 	if !e.wal.room(len(c.frame)) {
@@ -180,12 +181,15 @@ func (e *Engine) apply(c *composer) {
 	e.moved = a.moved
 	e.applied, e.wal.cur.applied = e.wal.tip, e.wal.tip.offset
 	e.stored.Add(int64(a.stored))
-	e.repeats.Add(int64(a.repeats))
+	e.repeats.Add(int64(a.repeats + c.repeats))
 }
 
 // fail settles batches that were not written: control may still see them.
 func (e *Engine) fail(batches []*Batch, drops []*drop, err error) {
-	f := e.raise(err)
+	f := e.fault.Load()
+	if f == nil || f.err != err { //nolint:errorlint // the very same: mend did not try, and the wait goes on
+		f = e.raise(err)
+	}
 	e.queue.giveBack(drops, batches, f.cause)
 	e.observe(batches)
 	e.hear(e.moved)

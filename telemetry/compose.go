@@ -20,6 +20,7 @@ type composer struct {
 	nextID  uint32
 	nextStr uint32
 	arrived int64
+	repeats int // readings left out because they are known
 
 	now     int64
 	oldest  int64
@@ -34,7 +35,7 @@ func (c *composer) begin() {
 	clear(c.series)
 	clear(c.streams)
 	c.nextID, c.nextStr = uint32(len(c.st.series)), c.st.nextStream
-	c.arrived = 0
+	c.arrived, c.repeats = 0, 0
 	now := c.o.Now()
 	c.now = now.UnixMilli()
 	c.oldest = now.Add(-c.o.Retention).UnixMilli()
@@ -62,6 +63,7 @@ func (c *composer) batch(b *Batch) {
 			h.refused++
 			continue
 		case st != nil && st.has(int64(r.At)):
+			c.repeats++
 			continue
 		case id == 0:
 			id = c.define(r.Point)
@@ -72,6 +74,7 @@ func (c *composer) batch(b *Batch) {
 	}
 	str := c.st.boots[bootKey{b.Node, b.Boot}]
 	if b.HasSeq && str != nil && str.seen(b.Seq) {
+		c.repeats += int(h.refused) // told of when it first came
 		if h.n == 0 {
 			return // sent again, and known
 		}
@@ -94,9 +97,8 @@ func (c *composer) head(h batchHead, arrived int64) {
 
 // drop appends what was lost before it could be logged.
 func (c *composer) drop(d *drop) {
-	if d.hasSeq {
-		h := batchHead{hasSeq: true, seq: d.lo, seqEnd: d.hi, stream: c.stream(d.from, c.st.boots[d.from])}
-		c.head(h, int64(d.gap.To))
+	for _, n := range d.numbers {
+		c.head(batchHead{hasSeq: true, seq: n.lo, seqEnd: n.hi, stream: c.stream(d.from, c.st.boots[d.from])}, int64(d.gap.To))
 		c.seen = append(c.seen, time.Time{})
 	}
 	c.gap(d.gap)

@@ -17,11 +17,11 @@ type Stats struct {
 	Messages       int64 // committed, ever
 	Readings       int64 // stored, ever
 	Stored         int64 // readings stored
-	Deduplicated   int64 // readings that were there already, found on the way in
+	Deduplicated   int64 // readings that were there already, found on the way in or, if their window was sealed before, when it is sealed again; until then they count as stored
 	Batches        int64 // batches acknowledged
 	BatchesFailed  int64 // batches that were not
 	BatchesDropped int64 // QoS 0 dropped under pressure or in a fault
-	Refused        int64 // samples refused, ever
+	Refused        int64 // samples refused, ever; each is in a gap record too
 	Late           int64 // readings merged into windows already sealed
 
 	Syncs        int64         // commits that reached the disk, failed ones too
