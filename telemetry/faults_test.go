@@ -423,10 +423,10 @@ func TestAPauseEndsUnderLoad(t *testing.T) {
 	mustSubmit(t, e, one(c, 1))
 	setFailing(disk, syscall.EIO)
 	for range 3 {
+		c.add(100 * time.Millisecond)
 		if err := submit(t, e, one(c, 2)); err == nil {
 			t.Fatal("acknowledged while the disk fails")
 		}
-		c.add(100 * time.Millisecond)
 	}
 	setFailing(disk, nil)
 	for range 12 {
