@@ -117,7 +117,7 @@ func (d *Daemon) openJournal() (err error) {
 func (d *Daemon) openTelemetry() error {
 	e, err := telemetry.Open(telemetry.Options{
 		Dir: filepath.Join(d.opts.DataDir, "telemetry"), Now: d.opts.Now, ClockTrusted: d.clock.Trusted, Log: d.log, Linger: d.opts.Linger,
-		Plausible: d.plausible, OnCommit: d.committed, OnPressure: d.pressed,
+		Plausible: d.plausible, StaleAfter: d.staleAfter, OnCommit: d.committed, OnPressure: d.pressed,
 	})
 	if err != nil {
 		return err

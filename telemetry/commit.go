@@ -182,6 +182,7 @@ func (e *Engine) apply(c *composer) {
 	e.applied, e.wal.cur.applied = e.wal.tip, e.wal.tip.offset
 	e.stored.Add(int64(a.stored))
 	e.repeats.Add(int64(a.repeats + c.repeats))
+	c.met = c.met[:0]
 }
 
 // fail settles batches that were not written: control may still see them.

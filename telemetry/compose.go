@@ -22,6 +22,12 @@ type composer struct {
 	arrived int64
 	repeats int // readings left out because they are known
 
+	stopped map[greenhouse.UID]int64 // nodes online at the last stop, and when heard last
+	down    map[greenhouse.UID]int64 // those of them not heard since
+	met     []greenhouse.UID         // taken out of down by this frame
+	holes   []greenhouse.Gap         // to follow the batch at hand
+	frames  uint64                   // frames begun
+
 	now     int64
 	oldest  int64
 	trusted bool
@@ -36,6 +42,8 @@ func (c *composer) begin() {
 	clear(c.streams)
 	c.nextID, c.nextStr = uint32(len(c.st.series)), c.st.nextStream
 	c.arrived, c.repeats = 0, 0
+	c.frames++
+	c.unmeet()
 	now := c.o.Now()
 	c.now = now.UnixMilli()
 	c.oldest = now.Add(-c.o.Retention).UnixMilli()
@@ -51,7 +59,7 @@ func (c *composer) batch(b *Batch) {
 		c.gap(*b.gap)
 		return
 	}
-	c.body = c.body[:0]
+	c.body, c.holes = c.body[:0], c.holes[:0]
 	arrived := b.Arrived.UnixMilli()
 	h := batchHead{hasSeq: b.HasSeq, seq: b.Seq, seqEnd: b.Seq, refused: uint64(max(b.Refused, 0))}
 	last := arrived
@@ -68,6 +76,9 @@ func (c *composer) batch(b *Batch) {
 		case id == 0:
 			id = c.define(r.Point)
 		}
+		if st != nil {
+			c.silence(st, b.Node, int64(r.At))
+		}
 		c.body = appendReading(c.body, id, int64(r.At), last, r.Value+0, c.quality(r)) // +0 makes 0 of -0
 		last = int64(r.At)
 		h.n++
@@ -82,10 +93,14 @@ func (c *composer) batch(b *Batch) {
 	} else if h.n == 0 && h.refused == 0 && !b.HasSeq {
 		return
 	}
+	c.downtime(b, str)
 	h.stream = c.stream(bootKey{b.Node, b.Boot}, str)
 	c.head(h, arrived)
 	c.frame = append(c.frame, c.body...)
 	c.seen = append(c.seen, b.Arrived)
+	for _, g := range c.holes {
+		c.gap(g)
+	}
 }
 
 // head appends the head of a batch, its arrival relative to the one before.

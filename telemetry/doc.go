@@ -26,7 +26,8 @@
 // is sent and wherever its twin is; the first to come stays. The latest value
 // only moves forward in sample time. What is lost is recorded as a gap: numbers
 // missing in a node's count (taken back if they come after all), QoS 0 dropped
-// under pressure, samples refused, damage found. After a failed write or sync
+// under pressure, samples refused, damage found, the time a node was not heard
+// because the engine was down, and silences of points longer than they may be. After a failed write or sync
 // the file is not used again: nothing is acknowledged until what was
 // acknowledged before has been read back and a new segment takes writes. During
 // such a pause latest values go on in memory, so control does. Damaged values

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -104,7 +105,8 @@ func (e *Engine) open() (err error) {
 		return err
 	}
 	e.queue = newQueue(&e.o)
-	e.composer = composer{o: &e.o, st: e.st, series: map[greenhouse.PointID]uint32{}, streams: map[bootKey]uint32{}}
+	was := e.st.stopped()
+	e.composer = composer{o: &e.o, st: e.st, stopped: was, down: maps.Clone(was), series: map[greenhouse.PointID]uint32{}, streams: map[bootKey]uint32{}}
 	e.checkSpace()
 	return nil
 }
@@ -244,12 +246,17 @@ func (e *Engine) AddGap(ctx context.Context, g greenhouse.Gap) error {
 	}
 }
 
-// Gaps returns the losses that touch [from, to) and concern the point: its own
-// and those of the nodes that have written it. An empty point means all.
+// Gaps returns the losses that touch [from, to) and concern the point: its own,
+// a silence that still lasts included, and those of the nodes that have written
+// it. An empty point means all that is recorded.
 func (e *Engine) Gaps(p greenhouse.PointID, from, to greenhouse.Millis) []greenhouse.Gap {
 	e.mu.RLock()
-	defer e.mu.RUnlock()
-	return e.gapsOf(p, from, to)
+	gaps := e.gapsOf(p, from, to)
+	e.mu.RUnlock()
+	if g, ok := e.silent(p, from, to); ok {
+		gaps = append(gaps, g)
+	}
+	return gaps
 }
 
 func (e *Engine) gapsOf(p greenhouse.PointID, from, to greenhouse.Millis) []greenhouse.Gap {

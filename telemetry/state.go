@@ -30,6 +30,10 @@ type series struct {
 	head   []*buf  // windows still open, oldest first
 	frozen []*buf  // windows being sealed, not to be changed
 	nodes  []*node // who has written here
+
+	// The composer's own: the newest time in the frame it is making.
+	tip      int64
+	tipFrame uint64
 }
 
 // held returns the buffer of a window in a list, and its place.
