@@ -186,8 +186,8 @@ func (a *app) printLive(p api.LivePoint) error {
 
 func newPointExport(a *app) *cobra.Command {
 	var span client.Span
-	var format, file string
-	c := verb("export POINT...", "Export readings as CSV or JSON lines", "  greenctl point export north/air_temp north/air_rh --from 7d --format csv --out north.csv", args("POINT", "[POINT...]"), a.with(func(ctx context.Context, c *client.Client, args []string) (err error) {
+	var format, file, gaps string
+	c := verb("export POINT...", "Export readings as CSV, JSON lines or Parquet", "  greenctl point export north/air_temp north/air_rh --from 7d --format csv --out north.csv", args("POINT", "[POINT...]"), a.with(func(ctx context.Context, c *client.Client, args []string) (err error) {
 		var ids []greenhouse.PointID
 		for _, s := range args {
 			id, err := pointArg(s)
@@ -196,10 +196,15 @@ func newPointExport(a *app) *cobra.Command {
 			}
 			ids = append(ids, id)
 		}
-		if format != api.FormatCSV && format != api.FormatJSONL {
-			return greenhouse.Invalid("usage", "export format %q is unknown", format).WithHint("it is csv or jsonl")
+		if err := checkFormat(format); err != nil {
+			return err
 		}
-		body, err := c.Export(ctx, ids, span, format)
+		if gaps != "" {
+			if err := a.exportGaps(ctx, c, ids, span, gaps); err != nil {
+				return err
+			}
+		}
+		body, err := a.openExport(ctx, c, ids, span, format)
 		if err != nil {
 			return err
 		}
@@ -211,7 +216,8 @@ func newPointExport(a *app) *cobra.Command {
 		return a.download(file, body)
 	}))
 	spanFlags(c.Flags(), &span)
-	c.Flags().StringVar(&format, "format", "csv", "csv or jsonl")
+	c.Flags().StringVar(&format, "format", "csv", "csv, jsonl or parquet")
+	c.Flags().StringVar(&gaps, "gaps", "", "also write what was lost to this file, as CSV: point,node,from,to,cause,count")
 	c.Flags().StringVar(&file, "out", "", "write to this file instead of standard output")
 	c.ValidArgsFunction = a.complete(pointNames)
 	return c
