@@ -116,6 +116,9 @@ func historyTable(h api.History) table {
 	if h.Step != "raw" {
 		t.columns = append(t.columns, "MIN", "MAX", "COUNT")
 	}
+	if h.IntegralUnit != "" {
+		t.columns = append(t.columns, "TOTAL")
+	}
 	gap := 0
 	for _, s := range h.Samples {
 		for gap < len(h.Gaps) && h.Gaps[gap].From <= s.TS {
@@ -125,6 +128,9 @@ func historyTable(h api.History) table {
 		row := []string{clock(s.TS), number(s.Value, h.Unit), s.Quality.String()}
 		if h.Step != "raw" {
 			row = append(row, number(s.Min, h.Unit), number(s.Max, h.Unit), strconv.Itoa(s.Count))
+		}
+		if h.IntegralUnit != "" {
+			row = append(row, number(s.Integral, h.IntegralUnit))
 		}
 		t.rows = append(t.rows, row)
 	}
