@@ -32,12 +32,17 @@ type Options struct {
 	APIListen string      // TLS address of the API; "" for none
 	APITLS    *tls.Config // certificate of APIListen
 
-	Period     time.Duration    // between two decisions of a zone; 5 s
-	Linger     time.Duration    // how long a telemetry commit gathers; negative: as the disk's measured sync time asks
-	ClockTrust ClockTrust       // TrustAuto
-	Now        func() time.Time // time.Now
-	Sim        server.Sim       // the simulated greenhouse of "edged demo"; nil: none
-	NoSync     bool             // registry without syncs: for tests that need no durability
+	Period     time.Duration // between two decisions of a zone; 5 s
+	Linger     time.Duration // how long a telemetry commit gathers; negative: as the disk's measured sync time asks
+	ClockTrust ClockTrust    // TrustAuto
+
+	Retention       time.Duration // how long history is kept; ten years
+	HistoryMaxBytes int64         // what it may occupy on disk; 0: no bound
+	HistoryMinFree  int64         // free space below which it pauses; 64 MiB, negative for none
+
+	Now    func() time.Time // time.Now
+	Sim    server.Sim       // the simulated greenhouse of "edged demo"; nil: none
+	NoSync bool             // registry without syncs: for tests that need no durability
 }
 
 func (o Options) withDefaults() (Options, error) {
