@@ -39,12 +39,14 @@ type PointPatch struct {
 
 // History is a stretch of readings of one point.
 type History struct {
-	Point   greenhouse.PointID `json:"point"`
-	Unit    greenhouse.Unit    `json:"unit"`
-	Step    string             `json:"step" enum:"raw,1m,1h,1d"`
-	Samples []Sample           `json:"samples"`
-	Gaps    []Gap              `json:"gaps" doc:"losses recorded in this stretch"`
-	Next    string             `json:"next,omitempty" doc:"pass as ?cursor= for the rest"`
+	Point greenhouse.PointID `json:"point"`
+	Unit  greenhouse.Unit    `json:"unit"`
+	Step  string             `json:"step" enum:"raw,1m,1h,1d"`
+	// IntegralUnit is set for rollups of a rate.
+	IntegralUnit greenhouse.Unit `json:"integral_unit,omitempty"`
+	Samples      []Sample        `json:"samples"`
+	Gaps         []Gap           `json:"gaps" doc:"losses recorded in this stretch"`
+	Next         string          `json:"next,omitempty" doc:"pass as ?cursor= for the rest"`
 }
 
 // Sample is one reading, or the mean of a step with its extremes.
@@ -55,6 +57,9 @@ type Sample struct {
 	Min     *float64           `json:"min,omitempty" doc:"rollups"`
 	Max     *float64           `json:"max,omitempty" doc:"rollups"`
 	Count   int                `json:"count,omitempty" doc:"rollups: readings in the step"`
+	Last    *float64           `json:"last,omitempty" doc:"rollups: the last usable value"`
+	// Integral is the value summed up over the step, in History.IntegralUnit.
+	Integral *float64 `json:"integral,omitempty" doc:"rollups of a rate (light, flow): what it adds up to"`
 }
 
 // Gap is a durable record that readings were lost.

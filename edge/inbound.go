@@ -104,7 +104,7 @@ func (in *inbound) telemetry(uid greenhouse.UID, m *broker.Delivery) {
 	s := in.decoders.Get().(*scratch)
 	defer in.decoders.Put(s)
 	if err := s.decoder.Telemetry(m.Payload, &s.message); err != nil {
-		in.malformed(uid, m, err)
+		in.unreadable(uid, m, err)
 		return
 	}
 	b := &telemetry.Batch{Node: uid, Boot: s.message.Boot, Seq: s.message.Seq, HasSeq: s.message.HasSeq, Refused: len(s.message.Refused)}
@@ -119,7 +119,7 @@ func (in *inbound) telemetry(uid greenhouse.UID, m *broker.Delivery) {
 func (in *inbound) bare(uid greenhouse.UID, ch greenhouse.ChannelName, m *broker.Delivery) {
 	v, null, err := wire.BareValue(m.Payload)
 	if err != nil {
-		in.malformed(uid, m, err)
+		in.unreadable(uid, m, err)
 		return
 	}
 	in.route(uid, m, &telemetry.Batch{Node: uid}, []wire.Sample{{Channel: ch, Value: v, Null: null}})
@@ -233,6 +233,15 @@ func (in *inbound) store(m *broker.Delivery, b *telemetry.Batch) {
 	default:
 		m.Fail(err)
 	}
+}
+
+// unreadable takes telemetry that cannot be understood: what it may have held
+// is recorded as lost, one sample as far as anybody can tell, before it is
+// acknowledged.
+func (in *inbound) unreadable(uid greenhouse.UID, m *broker.Delivery, err error) {
+	in.counts.malformed.Add(1)
+	in.complain(uid, "payload_invalid", m.Topic+": "+err.Error())
+	in.store(m, &telemetry.Batch{Node: uid, Arrived: m.Arrived, QoS0: m.QoS == 0, Refused: 1})
 }
 
 // malformed counts and journals a message that cannot be understood, and

@@ -39,8 +39,13 @@ type Options struct {
 	// may do everything, as over the socket. Stop closes them.
 	APIListeners []net.Listener
 
-	Period     time.Duration    // between two decisions of a zone; 5 s
-	Linger     time.Duration    // how long a telemetry commit gathers; negative: as the disk's measured sync time asks
+	Period time.Duration // between two decisions of a zone; 5 s
+	Linger time.Duration // how long a telemetry commit gathers; negative: as the disk's measured sync time asks
+
+	Retention       time.Duration // how long history is kept; ten years
+	HistoryMaxBytes int64         // what it may occupy on disk; 0: no bound
+	HistoryMinFree  int64         // free space below which it pauses; 64 MiB, negative for none
+
 	ClockTrust ClockTrust       // TrustAuto
 	Now        func() time.Time // time.Now
 	Sim        server.Sim       // the simulated greenhouse of "edged demo"; nil: none

@@ -85,24 +85,32 @@ func (s *Server) checkDisk() api.Check {
 	c := check(api.CheckDiskSpace, status, "%.0f %% of the disk is in use, %d MB are free", used*100, free>>20)
 	c.Values = map[string]any{"used": used, "free_bytes": free}
 	if status != api.CheckOK {
-		c.Hint = "make room, or lower the retention of the history in the configuration"
+		c.Hint = "make room, or lower telemetry.retention or set telemetry.max_bytes in the configuration"
 	}
 	return c
 }
 
-// checkWear looks at what is written to the card, which wears out by that.
+// checkWear looks at what is written to the card, which wears out by that, and
+// at what the history has come to.
 func (s *Server) checkWear() api.Check {
-	up := s.now().Sub(s.started)
+	up, st := s.now().Sub(s.started), s.Telemetry.Stats()
+	values := map[string]any{"history_bytes": st.DayBytes + st.LogBytes, "history_days": st.DayFiles, "oldest_day": st.OldestDay}
 	if up < time.Hour {
-		return check(api.CheckDiskWear, api.CheckSkip, "the daemon has run for less than an hour, too short to tell")
+		c := check(api.CheckDiskWear, api.CheckSkip, "the daemon has run for less than an hour, too short to tell")
+		c.Values = values
+		return c
 	}
-	perDay := float64(s.telemetryStatus().BytesWritten) / up.Hours() * 24
+	perDay := float64(st.BytesWritten) / up.Hours() * 24
 	status := api.CheckOK
 	if perDay > wearWarn {
 		status = api.CheckWarn
 	}
-	c := check(api.CheckDiskWear, status, "the history writes %.0f MB a day", perDay/(1<<20))
-	c.Values = map[string]any{"bytes_per_day": perDay}
+	c := check(api.CheckDiskWear, status, "the history writes %.0f MB a day and occupies %.0f MB", perDay/1e6, float64(st.DayBytes+st.LogBytes)/1e6)
+	if st.OldestDay > 0 {
+		c.Text += ", from " + st.OldestDay.Time().In(s.location()).Format(time.DateOnly) + " on"
+	}
+	values["bytes_per_day"] = perDay
+	c.Values = values
 	if status != api.CheckOK {
 		c.Hint = "raise telemetry.linger in the configuration, or have nodes send less often"
 	}

@@ -50,11 +50,15 @@ func (s *Server) history(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	res, err := s.readings(ctx, telemetry.Query{Point: id, From: from, To: to, Step: step, Limit: limit, Cursor: in.Cursor})
+	sum, _, rate := greenhouse.Integral(unit)
+	res, err := s.readings(ctx, telemetry.Query{Point: id, From: from, To: to, Step: step, Limit: limit, Cursor: in.Cursor, Location: s.location(), Integral: rate})
 	if err != nil {
 		return nil, err
 	}
-	head := api.History{Point: id, Unit: unit, Step: string(res.Step), Gaps: orEmpty(res.Gaps), Next: res.Next}
+	if res.Step == telemetry.StepRaw {
+		sum = ""
+	}
+	head := api.History{Point: id, Unit: unit, Step: string(res.Step), IntegralUnit: sum, Gaps: orEmpty(res.Gaps), Next: res.Next}
 	return &streamed{Body: func(hc huma.Context) {
 		hc.SetHeader("Content-Type", "application/json")
 		_ = writeHistory(hc.BodyWriter(), head, res) // the client may be gone; nobody is left to tell

@@ -40,13 +40,14 @@ func writeHistory(out io.Writer, head api.History, r telemetry.Result) error {
 	w := bufio.NewWriterSize(out, 64<<10)
 	_, _ = w.Write(append(before, `"samples":[`...)) // an error stays in w until Flush
 	rollup := r.Step != telemetry.StepRaw
+	_, perSecond, _ := greenhouse.Integral(head.Unit)
 	var b []byte
 	for i := range r.Samples {
 		b = b[:0]
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendSample(b, &r.Samples[i], rollup)
+		b = appendSample(b, &r.Samples[i], rollup, perSecond)
 		_, _ = w.Write(b)
 	}
 	_, _ = w.Write([]byte{']'})
@@ -54,8 +55,9 @@ func writeHistory(out io.Writer, head api.History, r telemetry.Result) error {
 	return w.Flush()
 }
 
-// appendSample appends one sample as api.Sample is written.
-func appendSample(b []byte, s *telemetry.HistorySample, rollup bool) []byte {
+// appendSample appends one sample as api.Sample is written; perSecond is what a
+// rate adds up by, 0 for what is none.
+func appendSample(b []byte, s *telemetry.HistorySample, rollup bool, perSecond float64) []byte {
 	b = strconv.AppendInt(append(b, `{"ts":`...), int64(s.TS), 10)
 	b = appendValue(append(b, `,"value":`...), s.Value)
 	b = append(append(append(b, `,"quality":"`...), s.Quality.String()...), '"')
@@ -63,6 +65,10 @@ func appendSample(b []byte, s *telemetry.HistorySample, rollup bool) []byte {
 		b = appendValue(append(b, `,"min":`...), s.Min)
 		b = appendValue(append(b, `,"max":`...), s.Max)
 		b = strconv.AppendInt(append(b, `,"count":`...), int64(s.Count), 10)
+		b = appendValue(append(b, `,"last":`...), s.Last)
+	}
+	if rollup && perSecond > 0 {
+		b = appendValue(append(b, `,"integral":`...), s.Integral*perSecond)
 	}
 	return append(b, '}')
 }

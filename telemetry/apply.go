@@ -95,6 +95,13 @@ func (a *applier) reading(s *series, r row, str *stream, seen time.Time) {
 	if str != nil {
 		s.writtenBy(str.node)
 	}
+	if str != nil && r.at < str.node.at || r.at < s.latest.at {
+		var n *node
+		if str != nil {
+			n = str.node
+		}
+		a.st.filled(s, n, r.at)
+	}
 	if s.move(r, a.arrived, seen) && a.live {
 		a.moved = append(a.moved, s.last())
 	}

@@ -76,8 +76,9 @@ const (
 // noValue marks, in the quality column, a row without a value.
 const noValue = 0x80
 
-// maxChunkRows bounds what a reader allocates for a chunk that claims a length.
-const maxChunkRows = 1 << 21
+// maxChunkRows bounds what a reader allocates for a chunk that claims a length:
+// a reading for every millisecond of an hour.
+const maxChunkRows = windowMillis
 
 var errChunk = errors.New("chunk does not decode")
 

@@ -74,6 +74,9 @@ func (e *Engine) linger() time.Duration {
 func (e *Engine) commit(batches []*Batch, drops []*drop) {
 	err := e.mend()
 	if err == nil {
+		err = e.ease()
+	}
+	if err == nil {
 		err = e.write(batches, drops)
 	}
 	if err != nil {
@@ -85,6 +88,33 @@ func (e *Engine) commit(batches []*Batch, drops []*drop) {
 	for _, b := range batches {
 		if b.Done != nil {
 			b.Done(nil)
+		}
+	}
+}
+
+// errFull says that memory holds all it may.
+var errFull = errors.New("readings cannot be moved from memory to their day files")
+
+// ease waits until memory has room: sealing early begins at HeadReadings, and
+// at twice that many a commit waits for it, so that senders are slowed. Where
+// sealing fails nothing more is taken.
+func (e *Engine) ease() error {
+	for {
+		e.mu.RLock()
+		full := e.st.cells >= 2*e.o.HeadReadings
+		e.mu.RUnlock()
+		if !full {
+			return nil
+		}
+		if err := e.stuck.Load(); err != nil {
+			signal(e.chores)
+			return fmt.Errorf("%w: %w", errFull, *err)
+		}
+		signal(e.chores)
+		select {
+		case <-e.eased:
+		case <-e.stop: // what is queued is still taken
+			return nil
 		}
 	}
 }
@@ -110,6 +140,7 @@ func (e *Engine) write(batches []*Batch, drops []*drop) error {
 	e.mu.RUnlock()
 	e.moved = e.moved[:0]
 	if c.empty() {
+		e.repeats.Add(int64(c.repeats))
 		return nil
 	}
 	if !e.wal.room(len(c.frame)) {
@@ -150,12 +181,16 @@ func (e *Engine) apply(c *composer) {
 	e.moved = a.moved
 	e.applied, e.wal.cur.applied = e.wal.tip, e.wal.tip.offset
 	e.stored.Add(int64(a.stored))
-	e.repeats.Add(int64(a.repeats))
+	e.repeats.Add(int64(a.repeats + c.repeats))
+	c.met = c.met[:0]
 }
 
 // fail settles batches that were not written: control may still see them.
 func (e *Engine) fail(batches []*Batch, drops []*drop, err error) {
-	f := e.raise(err)
+	f := e.fault.Load()
+	if f == nil || f.err != err { //nolint:errorlint // the very same: mend did not try, and the wait goes on
+		f = e.raise(err)
+	}
 	e.queue.giveBack(drops, batches, f.cause)
 	e.observe(batches)
 	e.hear(e.moved)

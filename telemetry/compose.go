@@ -20,6 +20,13 @@ type composer struct {
 	nextID  uint32
 	nextStr uint32
 	arrived int64
+	repeats int // readings left out because they are known
+
+	stopped map[greenhouse.UID]int64 // nodes online at the last stop, and when heard last
+	down    map[greenhouse.UID]int64 // those of them not heard since
+	met     []greenhouse.UID         // taken out of down by this frame
+	holes   []greenhouse.Gap         // to follow the batch at hand
+	frames  uint64                   // frames begun
 
 	now     int64
 	oldest  int64
@@ -34,7 +41,9 @@ func (c *composer) begin() {
 	clear(c.series)
 	clear(c.streams)
 	c.nextID, c.nextStr = uint32(len(c.st.series)), c.st.nextStream
-	c.arrived = 0
+	c.arrived, c.repeats = 0, 0
+	c.frames++
+	c.unmeet()
 	now := c.o.Now()
 	c.now = now.UnixMilli()
 	c.oldest = now.Add(-c.o.Retention).UnixMilli()
@@ -50,7 +59,7 @@ func (c *composer) batch(b *Batch) {
 		c.gap(*b.gap)
 		return
 	}
-	c.body = c.body[:0]
+	c.body, c.holes = c.body[:0], c.holes[:0]
 	arrived := b.Arrived.UnixMilli()
 	h := batchHead{hasSeq: b.HasSeq, seq: b.Seq, seqEnd: b.Seq, refused: uint64(max(b.Refused, 0))}
 	last := arrived
@@ -58,13 +67,17 @@ func (c *composer) batch(b *Batch) {
 		r := &b.Readings[i]
 		id, st := c.point(r.Point)
 		switch {
-		case !c.acceptable(r), st != nil && st.full(int64(r.At)) && !st.has(int64(r.At)):
+		case !c.acceptable(r):
 			h.refused++
 			continue
 		case st != nil && st.has(int64(r.At)):
+			c.repeats++
 			continue
 		case id == 0:
 			id = c.define(r.Point)
+		}
+		if st != nil {
+			c.silence(st, b.Node, int64(r.At))
 		}
 		c.body = appendReading(c.body, id, int64(r.At), last, r.Value+0, c.quality(r)) // +0 makes 0 of -0
 		last = int64(r.At)
@@ -72,6 +85,7 @@ func (c *composer) batch(b *Batch) {
 	}
 	str := c.st.boots[bootKey{b.Node, b.Boot}]
 	if b.HasSeq && str != nil && str.seen(b.Seq) {
+		c.repeats += int(h.refused) // told of when it first came
 		if h.n == 0 {
 			return // sent again, and known
 		}
@@ -79,10 +93,14 @@ func (c *composer) batch(b *Batch) {
 	} else if h.n == 0 && h.refused == 0 && !b.HasSeq {
 		return
 	}
+	c.downtime(b, str)
 	h.stream = c.stream(bootKey{b.Node, b.Boot}, str)
 	c.head(h, arrived)
 	c.frame = append(c.frame, c.body...)
 	c.seen = append(c.seen, b.Arrived)
+	for _, g := range c.holes {
+		c.gap(g)
+	}
 }
 
 // head appends the head of a batch, its arrival relative to the one before.
@@ -94,9 +112,8 @@ func (c *composer) head(h batchHead, arrived int64) {
 
 // drop appends what was lost before it could be logged.
 func (c *composer) drop(d *drop) {
-	if d.hasSeq {
-		h := batchHead{hasSeq: true, seq: d.lo, seqEnd: d.hi, stream: c.stream(d.from, c.st.boots[d.from])}
-		c.head(h, int64(d.gap.To))
+	for _, n := range d.numbers {
+		c.head(batchHead{hasSeq: true, seq: n.lo, seqEnd: n.hi, stream: c.stream(d.from, c.st.boots[d.from])}, int64(d.gap.To))
 		c.seen = append(c.seen, time.Time{})
 	}
 	c.gap(d.gap)

@@ -42,6 +42,7 @@ const (
 const (
 	dayFormat    = 1
 	chunksPerTx  = 1000
+	rowsPerTx    = 1 << 20
 	dayMmap      = 256 << 20 // so that growing never waits for readers
 	dayOpenLimit = 10 * time.Second
 )

@@ -17,7 +17,10 @@ type dayTx struct {
 	c          *chunkCoder
 	haveTimes  bool // c.times is the shared column below
 	timesOf    [2]uint32
-	added      int // chunks that are new in this transaction
+	added      int   // chunks that are new in this transaction
+	rowsPut    int   // readings written in it
+	known      int64 // readings that were in the file already
+	late       int64 // readings that came after their window was sealed
 }
 
 // inDay opens the buckets.

@@ -26,7 +26,8 @@
 // is sent and wherever its twin is; the first to come stays. The latest value
 // only moves forward in sample time. What is lost is recorded as a gap: numbers
 // missing in a node's count (taken back if they come after all), QoS 0 dropped
-// under pressure, samples refused, damage found. After a failed write or sync
+// under pressure, samples refused, damage found, the time a node was not heard
+// because the engine was down, and silences of points longer than they may be. After a failed write or sync
 // the file is not used again: nothing is acknowledged until what was
 // acknowledged before has been read back and a new segment takes writes. During
 // such a pause latest values go on in memory, so control does. Damaged values
@@ -45,10 +46,11 @@
 // # Bounds
 //
 // The queue: messages and bytes; QoS 1 waits, QoS 0 is dropped from 90 %. The
-// head and the log: readings and bytes; beyond them windows are sealed early.
-// Open day files: 48. Gaps: 50,000, then the oldest are told together. Boots
-// remembered per node: 4. Readings of a point in one hour: 131,072. Days: the
-// retention and the disk budget.
+// head and the log: readings and bytes; beyond them windows are sealed early,
+// and at twice the readings commits wait for that. Open day files: 48. Gaps:
+// 50,000, then the oldest are told together. Boots remembered per node: 4.
+// Readings of a point in one hour: one a millisecond, which is all there can
+// be. Days: the retention and the disk budget.
 //
 // The format on disk is described in docs/format.md.
 package telemetry

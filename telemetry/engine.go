@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -24,6 +25,7 @@ type Engine struct {
 	queue     *queue
 	committed chan struct{} // closed when the committer is done
 	chores    chan struct{} // wakes maintenance
+	eased     chan struct{} // a pass has sealed, or failed to
 	stop      chan struct{} // ends maintenance
 	stopped   chan struct{}
 	closeOnce sync.Once
@@ -52,6 +54,7 @@ type Engine struct {
 	stored, repeats, batchesDone             atomic.Int64
 	batchesFailed, faults, damaged, sealedAt atomic.Int64
 	sealErr                                  atomic.Pointer[error]
+	stuck                                    atomic.Pointer[error] // why the last sealing failed
 	droppedDays, late                        atomic.Int64
 }
 
@@ -61,7 +64,7 @@ type Engine struct {
 // another process has the directory.
 func Open(o Options) (*Engine, error) {
 	o.defaults()
-	e := &Engine{o: o, committed: make(chan struct{}), chores: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{})}
+	e := &Engine{o: o, committed: make(chan struct{}), chores: make(chan struct{}, 1), eased: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{})}
 	if err := e.open(); err != nil {
 		if e.lock != nil {
 			e.lock.Close()
@@ -102,7 +105,8 @@ func (e *Engine) open() (err error) {
 		return err
 	}
 	e.queue = newQueue(&e.o)
-	e.composer = composer{o: &e.o, st: e.st, series: map[greenhouse.PointID]uint32{}, streams: map[bootKey]uint32{}}
+	was := e.st.stopped()
+	e.composer = composer{o: &e.o, st: e.st, stopped: was, down: maps.Clone(was), series: map[greenhouse.PointID]uint32{}, streams: map[bootKey]uint32{}}
 	e.checkSpace()
 	return nil
 }
@@ -242,12 +246,17 @@ func (e *Engine) AddGap(ctx context.Context, g greenhouse.Gap) error {
 	}
 }
 
-// Gaps returns the losses that touch [from, to) and concern the point: its own
-// and those of the nodes that have written it. An empty point means all.
+// Gaps returns the losses that touch [from, to) and concern the point: its own,
+// a silence that still lasts included, and those of the nodes that have written
+// it. An empty point means all that is recorded.
 func (e *Engine) Gaps(p greenhouse.PointID, from, to greenhouse.Millis) []greenhouse.Gap {
 	e.mu.RLock()
-	defer e.mu.RUnlock()
-	return e.gapsOf(p, from, to)
+	gaps := e.gapsOf(p, from, to)
+	e.mu.RUnlock()
+	if g, ok := e.silent(p, from, to); ok {
+		gaps = append(gaps, g)
+	}
+	return gaps
 }
 
 func (e *Engine) gapsOf(p greenhouse.PointID, from, to greenhouse.Millis) []greenhouse.Gap {

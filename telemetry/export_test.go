@@ -72,6 +72,7 @@ func Apply(payload []byte) (readings int, err error) {
 			continue
 		}
 		for _, b := range s.head {
+			b.settle()
 			for i := range b.cells {
 				if i > 0 && b.cells[i].off <= b.cells[i-1].off {
 					panic("cells out of order")

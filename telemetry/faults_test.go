@@ -413,3 +413,27 @@ func TestNoRoomForASegment(t *testing.T) {
 		t.Errorf("%d readings are there, %d were acknowledged", got, acked)
 	}
 }
+
+// Senders that try again more often than the engine tries the disk must not
+// keep it from trying.
+func TestAPauseEndsUnderLoad(t *testing.T) {
+	c := newClock()
+	disk := newPowerDisk(t.TempDir(), 1)
+	e := open(t, telemetry.Options{Dir: t.TempDir(), Now: c.Now, Disk: disk})
+	mustSubmit(t, e, one(c, 1))
+	setFailing(disk, syscall.EIO)
+	for range 3 {
+		c.add(100 * time.Millisecond)
+		if err := submit(t, e, one(c, 2)); err == nil {
+			t.Fatal("acknowledged while the disk fails")
+		}
+	}
+	setFailing(disk, nil)
+	for range 12 {
+		c.add(100 * time.Millisecond)
+		if submit(t, e, one(c, 3)) == nil {
+			return
+		}
+	}
+	t.Errorf("still paused after 1.2 s of load on a sound disk: %+v", e.Stats())
+}

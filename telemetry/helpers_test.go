@@ -80,7 +80,7 @@ func reading(p string, at greenhouse.Millis, v float64) greenhouse.Reading {
 }
 
 // raw returns all readings of a point.
-func raw(t testing.TB, e *telemetry.Engine, p greenhouse.PointID) []telemetry.HistorySample {
+func raw(t fataler, e *telemetry.Engine, p greenhouse.PointID) []telemetry.HistorySample {
 	t.Helper()
 	var all []telemetry.HistorySample
 	q := telemetry.Query{Point: p, Step: telemetry.StepRaw}
@@ -97,4 +97,10 @@ func raw(t testing.TB, e *telemetry.Engine, p greenhouse.PointID) []telemetry.Hi
 			return all
 		}
 	}
+}
+
+// fataler is a test or a case of a property.
+type fataler interface {
+	Helper()
+	Fatal(...any)
 }

@@ -15,8 +15,8 @@ import (
 type Step string
 
 // The steps. Auto takes raw for up to 6 hours, minutes up to 2 days, hours up
-// to 90 days, and days beyond. Rollups are whole bins in UTC: from is rounded
-// down and to is rounded up.
+// to 90 days, and days beyond. Rollups are whole bins, days from midnight to
+// midnight where Query.Location is: from is rounded down and to is rounded up.
 const (
 	StepRaw    Step = "raw"
 	StepMinute Step = "1m"
@@ -78,6 +78,9 @@ type Query struct {
 	Step   Step              // "" means auto
 	Limit  int               // most samples; 0 or more than MaxSamples means MaxSamples
 	Cursor string            // Next of the answer before, with the same query otherwise
+
+	Location *time.Location // whose days the bins of a rollup lie in; nil means UTC
+	Integral bool           // rollups: sum up over time what is a rate; reads every reading
 }
 
 // HistorySample is one reading, or one bin of a rollup.
@@ -90,6 +93,11 @@ type HistorySample struct {
 	Last    float64
 	Count   int // usable readings: those that are not bad
 	Bad     int // readings left out
+
+	// Integral is the value summed up over time, in its unit times seconds, if
+	// the query asks for it: trapezoids between usable readings at most ten
+	// minutes apart, each in the bin of the later one.
+	Integral float64
 }
 
 // Result is the answer to a Query, oldest sample first.
@@ -139,7 +147,7 @@ type reader struct {
 	q        *Query
 	id       uint32
 	from, to int64
-	step     int64
+	bins     bins
 	memory   []row // everything in memory for the range, as of the start
 	rows     []row
 	coder    chunkCoder
@@ -148,8 +156,11 @@ type reader struct {
 	each     func(row) (more bool, err error) // raw: where rows go
 	scan     bool                             // each is the caller's
 
-	bin  summary
-	binT int64
+	bin    summary
+	binT   int64 // where the bin at hand begins, -1 for none
+	binEnd int64
+	sum    integral
+	total  float64 // of the bin at hand
 }
 
 // newReading checks a query and copies what memory has.
@@ -170,11 +181,11 @@ func (e *Engine) newReading(q *Query) (*reader, error) {
 	}
 	r := &reader{e: e, q: q, from: int64(q.From), to: min(int64(q.To), maxTime+1)}
 	r.each = r.sample
-	r.memory, r.id, err = e.inMemory(q.Point, &r.from, &r.to, &step)
+	r.memory, r.id, err = e.inMemory(q, &r.from, &r.to, &step)
 	if err != nil {
 		return nil, err
 	}
-	r.step, r.out.Step = step.millis(), step
+	r.bins, r.out.Step = newBins(step, q.Location), step
 	if q.Cursor != "" {
 		at, err := strconv.ParseInt(q.Cursor, 36, 64)
 		if err != nil || at < r.from {
@@ -189,20 +200,15 @@ func (e *Engine) newReading(q *Query) (*reader, error) {
 
 // inMemory resolves the step, widens the range to whole bins, and copies the
 // rows of the head and of windows being sealed.
-func (e *Engine) inMemory(p greenhouse.PointID, from, to *int64, step *Step) ([]row, uint32, error) {
+func (e *Engine) inMemory(q *Query, from, to *int64, step *Step) ([]row, uint32, error) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	s := e.st.points[p]
+	s := e.st.points[q.Point]
 	if s == nil {
-		return nil, 0, greenhouse.NotFound("point", string(p)).WithHint("it has no history yet: see greenctl point list")
+		return nil, 0, greenhouse.NotFound("point", string(q.Point)).WithHint("it has no history yet: see greenctl point list")
 	}
 	*step = step.resolve(*from, min(*to, e.st.newest+1))
-	if w := step.millis(); w > 1 {
-		*from -= *from % w
-		if rest := *to % w; rest != 0 {
-			*to += w - rest
-		}
-	}
+	*from, *to = newBins(*step, q.Location).cover(*from, *to)
 	var head, frozen []row
 	for _, b := range s.head {
 		head = b.appendRows(head, *from, *to)
@@ -255,7 +261,7 @@ func (r *reader) readDay(day int64) (more bool, err error) {
 	n, _ := slices.BinarySearchFunc(r.memory, (day+1)*dayMillis, func(x row, at int64) int { return cmp.Compare(x.at, at) })
 	mem := r.memory[:n]
 	r.memory = r.memory[n:]
-	if n == 0 && r.step >= windowMillis {
+	if n == 0 && r.bins.width >= windowMillis && !r.q.Integral && r.bins.wholeHours(day*dayMillis) {
 		if done, more := r.summaries(day); done {
 			return more, nil
 		}
@@ -268,7 +274,7 @@ func (r *reader) readDay(day int64) (more bool, err error) {
 	if n > 0 {
 		rows = mergeRows(nil, rows, mem)
 	}
-	if r.step > 1 {
+	if r.bins.width > 1 {
 		return r.roll(rows), nil
 	}
 	if !r.scan {
@@ -285,12 +291,15 @@ func (r *reader) readDay(day int64) (more bool, err error) {
 // roll puts rows into their bins; false means the answer is full.
 func (r *reader) roll(rows []row) bool {
 	for _, x := range rows {
-		if r.binT < 0 || x.at >= r.binT+r.step {
+		if r.binT < 0 || x.at >= r.binEnd {
 			if !r.turn(x.at) {
 				return false
 			}
 		}
 		r.bin.add(x)
+		if r.q.Integral {
+			r.total += r.sum.add(x)
+		}
 	}
 	return true
 }
@@ -360,7 +369,7 @@ func (r *reader) sample(x row) (bool, error) {
 // turn begins the bin of at, if it is not the one at hand; false means the
 // answer is full.
 func (r *reader) turn(at int64) bool {
-	t := at - at%r.step
+	t := r.bins.start(at)
 	if t == r.binT {
 		return true
 	}
@@ -369,7 +378,7 @@ func (r *reader) turn(at int64) bool {
 		r.out.Next = strconv.FormatInt(t, 36)
 		return false
 	}
-	r.binT, r.bin = t, summary{}
+	r.binT, r.binEnd, r.bin, r.total = t, r.bins.end(t), summary{}, 0
 	return true
 }
 
@@ -378,7 +387,7 @@ func (r *reader) flush() {
 	if r.binT < 0 || r.bin.count+r.bin.bad == 0 {
 		return
 	}
-	h := HistorySample{TS: greenhouse.Millis(r.binT), Value: math.NaN(), Quality: greenhouse.Bad, Min: math.NaN(), Max: math.NaN(), Last: math.NaN(), Count: r.bin.count, Bad: r.bin.bad}
+	h := HistorySample{TS: greenhouse.Millis(r.binT), Value: math.NaN(), Quality: greenhouse.Bad, Min: math.NaN(), Max: math.NaN(), Last: math.NaN(), Count: r.bin.count, Bad: r.bin.bad, Integral: r.total}
 	if b := r.bin; b.count > 0 {
 		h.Value, h.Quality, h.Min, h.Max, h.Last = b.sum/float64(b.count), b.worst, b.min, b.max, b.last
 	}
@@ -402,11 +411,11 @@ func (r *reader) summaries(day int64) (done, more bool) {
 			done = err == nil && !d.f.suspect
 			return err
 		}
-		if rec.summed && r.step == dayMillis {
+		if rec.summed && r.bins.step == StepDay && r.bins.utc() {
 			parts, done = append(parts, part{base, rec.sum}), true
 			return nil
 		}
-		if rec.span != 1 && rec.span != dayWindows || int64(rec.span)*windowMillis > r.step {
+		if rec.span != 1 && (rec.span != dayWindows || !r.bins.utc()) || int64(rec.span)*windowMillis > r.bins.width {
 			return nil
 		}
 		for h := range dayWindows {

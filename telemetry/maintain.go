@@ -30,6 +30,11 @@ func (e *Engine) Maintain() error {
 		signal(e.queue.wake) // the committer tries to mend it
 	}
 	err := e.sealDue(now)
+	e.stuck.Store(nil)
+	if err != nil {
+		e.stuck.Store(&err)
+		signal(e.eased)
+	}
 	if err == nil {
 		err = e.packDue(now)
 	}

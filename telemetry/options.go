@@ -34,7 +34,7 @@ type Options struct {
 	// 0 means 64 MiB.
 	LogBytes int64
 	// HeadReadings is how many readings memory may hold before windows are
-	// sealed early; 0 means 2,000,000 (32 MB).
+	// sealed early; at twice as many commits wait. 0 means 2,000,000 (32 MB).
 	HeadReadings int
 	// Retention is how long history is kept; 0 means ten years.
 	Retention time.Duration
@@ -56,6 +56,10 @@ type Options struct {
 	// reading is kept but marked bad. nil means no ranges. It is called by the
 	// committer and must not block.
 	Plausible func(greenhouse.PointID) (min, max float64, ok bool)
+	// StaleAfter returns how long a point may be silent before that is a gap;
+	// 0 for one that nobody waits for. nil means none is. It is called by the
+	// committer and by queries and must not block.
+	StaleAfter func(greenhouse.PointID) time.Duration
 	// OnCommit hears which latest values moved, after they are on disk and
 	// before the batches' Done. The committer calls it; it must not block nor
 	// keep the slice. nil is fine.
@@ -152,4 +156,6 @@ const (
 	CauseDiskFull = "disk_full"  // telemetry was paused
 	CauseDisk     = "disk_error" // telemetry was paused by a failing disk
 	CauseCorrupt  = "corruption" // a damaged file
+	CauseDowntime = "downtime"   // nothing of a node between a stop and its first message after; count 0
+	CauseSilence  = "silence"    // nothing of a point for longer than StaleAfter; count 0
 )

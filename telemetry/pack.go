@@ -163,7 +163,7 @@ func (s *sealer) fill(f *dayFile, db *bolt.DB, list []packed) (size int64, err e
 				due = append(due, &list[i])
 			}
 		}
-		s.columns = map[uint64]*column{}
+		s.begin(base + h)
 		err = s.eachBlock(f, due, base+h, func(_ *packed, rows []row) error {
 			s.use(rows, base+h)
 			return nil

@@ -38,10 +38,25 @@ type dropKey struct {
 
 // drop tells of batches that never reached the log.
 type drop struct {
-	from   bootKey
-	gap    greenhouse.Gap
-	hasSeq bool
-	lo, hi uint64
+	from    bootKey
+	gap     greenhouse.Gap
+	numbers []numbers // of the messages, as they were dropped
+}
+
+// numbers is a range of message numbers of one boot.
+type numbers struct{ lo, hi uint64 }
+
+// number remembers which messages were dropped, so that they are not told of
+// as missing too. Neighbours are joined, but never across a number that was not
+// dropped: it may be missing. Beyond maxMissing ranges one is told of twice.
+func (d *drop) number(more []numbers) {
+	for _, n := range more {
+		if last := len(d.numbers) - 1; last >= 0 && d.numbers[last].hi+1 == n.lo {
+			d.numbers[last].hi = n.hi
+		} else if len(d.numbers) < maxMissing {
+			d.numbers = append(d.numbers, n)
+		}
+	}
 }
 
 // queue holds batches until the committer takes them. Its policy: QoS 1 waits
@@ -184,8 +199,10 @@ func signal(c chan struct{}) {
 func (q *queue) lose(b *Batch, cause string) {
 	at := greenhouse.MillisOf(b.Arrived)
 	q.dropped++
-	d := &drop{from: bootKey{b.Node, b.Boot}, hasSeq: b.HasSeq, lo: b.Seq, hi: b.Seq,
-		gap: greenhouse.Gap{Node: b.Node, From: at, To: at, Cause: cause, Count: int64(max(len(b.Readings), 1))}}
+	d := &drop{from: bootKey{b.Node, b.Boot}, gap: greenhouse.Gap{Node: b.Node, From: at, To: at, Cause: cause, Count: int64(max(len(b.Readings)+b.Refused, 1))}}
+	if b.HasSeq {
+		d.numbers = []numbers{{b.Seq, b.Seq}}
+	}
 	for _, r := range b.Readings {
 		d.gap.From, d.gap.To = min(d.gap.From, max(r.At, 1)), max(d.gap.To, min(r.At, at+future))
 	}
@@ -200,13 +217,11 @@ func (q *queue) keep(d *drop) {
 	case old != nil:
 		old.gap.From, old.gap.To = min(old.gap.From, d.gap.From), max(old.gap.To, d.gap.To)
 		old.gap.Count += d.gap.Count
-		if old.hasSeq && d.hasSeq {
-			old.lo, old.hi = min(old.lo, d.lo), max(old.hi, d.hi)
-		}
+		old.number(d.numbers)
 	case len(q.drops) < maxDrops:
 		q.drops[k] = d
 	default: // too many senders: told of as one, without a name
-		d.from, d.gap.Node, d.hasSeq = bootKey{}, "", false
+		d.from, d.gap.Node, d.numbers = bootKey{}, "", nil
 		k = dropKey{bootKey{}, d.gap.Cause}
 		if q.drops[k] == nil {
 			q.drops[k] = d

@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -31,18 +30,21 @@ type column struct {
 
 // sealer moves windows from memory into day files. One pass runs at a time.
 type sealer struct {
-	frozen  []item
-	limit   uint32     // windows before this have been sealed by the clock
-	coder   chunkCoder // encodes
-	old     chunkCoder // decodes what is there already
-	rows    []row
-	merged  []row
-	value   []byte
-	offsets []int64
-	columns map[uint64]*column
-	bytes   int64 // written in this pass
-	late    int64 // readings that came after their window was sealed
-	hurt    []hurt
+	frozen    []item
+	limit     uint32     // windows before this have been sealed by the clock
+	coder     chunkCoder // encodes
+	old       chunkCoder // decodes what is there already
+	rows      []row
+	merged    []row
+	before    []row
+	value     []byte
+	offsets   []int64
+	columns   map[uint64]*column
+	columnsOf uint32 // the window they are of
+	bytes     int64  // written in this pass
+	late      int64  // readings that came after their window was sealed
+	known     int64  // readings that turned out to be in their day file already
+	hurt      []hurt
 }
 
 // hurt is a chunk that no longer reads back.
@@ -65,6 +67,7 @@ func (e *Engine) freeze(limit uint32) {
 		s.frozen = slices.Clone(s.head[:n])
 		s.head = slices.Delete(s.head, 0, n)
 		for _, b := range s.frozen {
+			b.settle()
 			e.sealer.frozen = append(e.sealer.frozen, item{s, b})
 		}
 	}
@@ -83,7 +86,7 @@ func (e *Engine) release() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, it := range e.sealer.frozen {
-		e.st.cells -= len(it.b.cells)
+		e.st.cells -= it.b.len()
 		it.s.frozen = nil
 		if len(e.st.spare) < maxSpare && cap(it.b.cells) <= 4096 {
 			e.st.spare = append(e.st.spare, it.b)
@@ -93,6 +96,11 @@ func (e *Engine) release() {
 		clear(s.leaving)
 	}
 	e.sealer.frozen = e.sealer.frozen[:0]
+	e.st.readings -= e.sealer.known
+	e.stored.Add(-e.sealer.known)
+	e.repeats.Add(e.sealer.known)
+	e.sealer.known = 0
+	signal(e.eased)
 }
 
 // seal writes the windows before limit to their day files, saves a checkpoint
@@ -121,12 +129,23 @@ func (e *Engine) seal(limit uint32) error {
 	e.wal.written.Add(s.bytes)
 	e.late.Add(s.late)
 	s.late = 0
+	s.trim()
 	e.sealedAt.Store(e.o.Now().UnixMilli())
 	at, err := e.checkpoint()
 	if err != nil {
 		return err
 	}
 	return e.wal.cut(&e.mu, at)
+}
+
+// trim gives back the memory of an unusually large pass.
+func (s *sealer) trim() {
+	const usual = 1 << 16
+	if max(cap(s.rows), cap(s.merged), cap(s.before), cap(s.offsets)) > usual {
+		s.rows, s.merged, s.before, s.offsets, s.value = nil, nil, nil, nil, nil
+		s.coder, s.old = chunkCoder{}, chunkCoder{}
+	}
+	s.columns = nil
 }
 
 // sealDay writes the items of one day. From a file too damaged to be written
@@ -154,20 +173,32 @@ func (e *Engine) sealDay(day int64, items []item) error {
 	return e.sealer.writeDay(f, items)
 }
 
-// writeDay writes the items in transactions of at most chunksPerTx chunks, in
-// the order of their keys.
+// writeDay writes the items in transactions of at most chunksPerTx chunks, or
+// rowsPerTx readings, in the order of their keys.
 func (s *sealer) writeDay(f *dayFile, items []item) error {
 	groups, err := s.groups(f, items)
 	if err != nil {
 		return err
 	}
 	for len(groups) > 0 {
-		n := min(len(groups), chunksPerTx)
-		written, err := f.update(&s.old, func(d *dayTx) error { return s.writeGroups(d, groups[:n]) })
+		n := 0
+		var done *dayTx
+		written, err := f.update(&s.old, func(d *dayTx) (err error) {
+			n, err = s.writeGroups(d, groups[:min(len(groups), chunksPerTx)])
+			done = d
+			return err
+		})
 		if err != nil {
 			return err
 		}
 		s.bytes += written
+		s.known += done.known
+		s.late += done.late
+		for _, g := range groups[:n] {
+			for _, it := range g.items {
+				it.b.replayed = true // if a later step fails, this is done again
+			}
+		}
 		groups = groups[n:]
 	}
 	written, err := f.settle()
@@ -213,22 +244,26 @@ func (s *sealer) groups(f *dayFile, items []item) ([]group, error) {
 	return groups, err
 }
 
-// writeGroups merges the groups into the day inside a transaction.
-func (s *sealer) writeGroups(d *dayTx, groups []group) error {
+// writeGroups merges the groups into the day inside a transaction, as many as
+// fit, and returns how many those are.
+func (s *sealer) writeGroups(d *dayTx, groups []group) (n int, err error) {
 	for i, g := range groups {
+		if d.rowsPut > rowsPerTx {
+			return i, nil
+		}
 		if i == 0 || g.start != groups[i-1].start {
 			s.countColumns(groups[i:], g.start)
 		}
 		if err := s.writeGroup(d, g); err != nil {
-			return err
+			return i, err
 		}
 	}
-	return nil
+	return len(groups), nil
 }
 
 // countColumns finds out which series of a window have the same times.
 func (s *sealer) countColumns(groups []group, start uint32) {
-	s.columns = map[uint64]*column{}
+	s.begin(start)
 	for _, g := range groups {
 		if g.start != start {
 			break
@@ -239,6 +274,11 @@ func (s *sealer) countColumns(groups []group, start uint32) {
 		}
 		s.use(s.rows, start)
 	}
+}
+
+// begin forgets the columns of another window.
+func (s *sealer) begin(start uint32) {
+	s.columns, s.columnsOf = map[uint64]*column{}, start
 }
 
 // use counts one user of the rows' times.
@@ -282,23 +322,33 @@ func (s *sealer) writeGroup(d *dayTx, g group) error {
 	if err != nil || !rec.present {
 		rec = dayRecord{point: g.items[0].s.point, span: g.span, present: true}
 	}
+	if rec.span < g.span { // split meanwhile, see below
+		for i, it := range g.items {
+			if err := s.writeGroup(d, group{it.b.win, rec.span, g.items[i : i+1]}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	s.rows, s.merged = s.rows[:0], s.merged[:0]
+	replayed := false
 	for _, it := range g.items {
 		s.rows = it.b.appendRows(s.rows, 0, maxTime+1)
+		replayed = replayed || it.b.replayed
 	}
 	rows, bit := s.rows, uint32(1)<<(g.start%dayWindows)
 	if rec.starts&bit != 0 {
-		old, err := d.rows(nil, g.start, id)
-		if err != nil {
-			s.hurt = append(s.hurt, hurt{rec.point, g.start, g.span})
-			old = nil
+		var known int
+		rows, known = s.merge(d, g, id, rows)
+		if !replayed {
+			d.known += int64(known)
 		}
-		s.merged = mergeRows(s.merged, old, rows)
-		if err == nil && len(s.merged) == len(old) {
+		if rows == nil {
 			return nil // all known: a replay, or sent again
 		}
-		s.late += int64(len(s.merged) - len(old))
-		rows = s.merged
+	}
+	if rec.span > 1 && len(rows) > maxSpanRows {
+		return s.split(d, id, rec, g.start, rows)
 	}
 	rec.starts |= bit
 	rec.summed = false // a packed day that changes is summed up from its chunks again
@@ -308,12 +358,80 @@ func (s *sealer) writeGroup(d *dayTx, g group) error {
 	return d.putRecord(id, rec)
 }
 
+// merge joins rows with those of the chunk that is there; nil means that they
+// bring nothing new. known is how many were there already.
+func (s *sealer) merge(d *dayTx, g group, id uint32, rows []row) (_ []row, known int) {
+	old, err := d.rows(s.before[:0], g.start, id)
+	if err != nil {
+		s.hurt = append(s.hurt, hurt{g.items[0].s.point, g.start, g.span})
+		old = nil
+	} else {
+		s.before = old
+	}
+	s.merged = mergeRows(s.merged, old, rows)
+	known = len(old) + len(rows) - len(s.merged)
+	if err == nil && len(s.merged) == len(old) {
+		return nil, known
+	}
+	d.late += int64(len(s.merged) - len(old))
+	return s.merged, known
+}
+
+// maxSpanRows is how many readings a chunk of several hours may come to hold
+// by what arrives late.
+const maxSpanRows = 1 << 15
+
+// split turns the chunks of a series into one an hour, because what came late
+// made one of them, with rows now, too long.
+func (s *sealer) split(d *dayTx, id uint32, rec dayRecord, start uint32, rows []row) error {
+	first, starts := uint32(d.f.day*dayWindows), rec.starts|1<<(start%dayWindows)
+	span := rec.span
+	rec.span, rec.starts, rec.summed = 1, 0, false
+	for h := range uint32(dayWindows) {
+		if starts&(1<<h) == 0 {
+			continue
+		}
+		all, key := rows, windowKey(first+h, id)
+		if first+h != start {
+			var err error
+			if all, err = d.rows(nil, first+h, id); err != nil {
+				s.hurt = append(s.hurt, hurt{rec.point, first + h, span})
+				all = nil
+			}
+		}
+		if d.data.Get(key) != nil {
+			if err := d.data.Delete(key); err != nil {
+				return err
+			}
+			d.added--
+		}
+		if err := s.putHours(d, id, &rec, all); err != nil {
+			return err
+		}
+	}
+	return d.putRecord(id, rec)
+}
+
+// putHours stores rows as chunks of one hour each.
+func (s *sealer) putHours(d *dayTx, id uint32, rec *dayRecord, rows []row) error {
+	for len(rows) > 0 {
+		win := uint32(rows[0].at / windowMillis)
+		n, _ := slices.BinarySearchFunc(rows, int64(win+1)*windowMillis, func(r row, at int64) int { return cmp.Compare(r.at, at) })
+		if err := s.putChunk(d, win, 1, id, rows[:n]); err != nil {
+			return err
+		}
+		rec.starts |= 1 << (win % dayWindows)
+		rows = rows[n:]
+	}
+	return nil
+}
+
 // putChunk encodes the rows and stores them, with shared times if others of
 // the window have the same.
 func (s *sealer) putChunk(d *dayTx, start uint32, span int, id uint32, rows []row) error {
 	s.offsets = offsets(s.offsets[:0], rows, start)
 	col := s.columns[hashTimes(s.offsets)]
-	if col != nil && !slices.Equal(col.times, s.offsets) {
+	if col != nil && (s.columnsOf != start || !slices.Equal(col.times, s.offsets)) {
 		col = nil
 	}
 	var times []byte
@@ -335,6 +453,7 @@ func (s *sealer) putChunk(d *dayTx, start uint32, span int, id uint32, rows []ro
 	if d.data.Get(key) == nil {
 		d.added++
 	}
+	d.rowsPut += len(rows)
 	s.value = s.coder.appendChunk(s.value[:0], rows, times, ref, span == 1 || span == dayWindows)
 	return d.data.Put(key, appendSum(slices.Clone(s.value), kindChunk, key))
 }
@@ -360,27 +479,4 @@ func mergeRows(dst, a, b []row) []row {
 		}
 	}
 	return append(append(dst, a...), b...)
-}
-
-// tellHurt records the chunks found damaged as gaps.
-func (e *Engine) tellHurt() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, h := range e.sealer.hurt {
-		e.damaged.Add(1)
-		from := int64(h.start) * windowMillis
-		e.st.gaps.add(greenhouse.Gap{Point: h.point, From: greenhouse.Millis(from), To: greenhouse.Millis(from + int64(h.span)*windowMillis - 1), Cause: CauseCorrupt})
-	}
-	e.sealer.hurt = e.sealer.hurt[:0]
-}
-
-// loseDay sets a day file aside that cannot be read or written any more, and
-// records the day as lost.
-func (e *Engine) loseDay(f *dayFile, cause error) {
-	e.o.Log.Error("a day file is damaged", "file", f.path, "error", cause)
-	if err := e.days.drop(f); err != nil && !errors.Is(err, errDamaged) {
-		e.o.Log.Error("close damaged day file", "file", f.path, "error", err)
-	}
-	e.setAside(f.path)
-	e.lostDay(f.day)
 }

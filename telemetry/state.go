@@ -17,50 +17,9 @@ const (
 	dayMillis    = dayWindows * windowMillis
 	// maxTime is the end of the year 9999 in ms.
 	maxTime = 253402300799999
-	// maxWindow bounds the readings of a point in one hour: 36 a second.
-	maxWindow = 1 << 17
 	// future is how far ahead of the clock a reading may lie, in ms.
 	future = 5 * 60 * 1000
 )
-
-// cell is one reading in memory, 16 bytes.
-type cell struct {
-	v   float64
-	off uint32 // ms since the window began
-	q   greenhouse.Quality
-}
-
-// buf is what memory holds of one series in one window, in order of time.
-type buf struct {
-	win   uint32
-	cells []cell
-}
-
-// find returns the place of off, and whether it is taken.
-func (b *buf) find(off uint32) (int, bool) {
-	n := len(b.cells)
-	if n == 0 || b.cells[n-1].off < off {
-		return n, false
-	}
-	return slices.BinarySearchFunc(b.cells, off, func(c cell, o uint32) int { return cmp.Compare(c.off, o) })
-}
-
-// appendRows appends the cells from at from to before to.
-func (b *buf) appendRows(dst []row, from, to int64) []row {
-	base := int64(b.win) * windowMillis
-	i := 0
-	if from > base {
-		i, _ = b.find(uint32(min(from-base, windowMillis)))
-	}
-	for _, c := range b.cells[i:] {
-		at := base + int64(c.off)
-		if at >= to {
-			break
-		}
-		dst = append(dst, row{at, c.v, c.q})
-	}
-	return dst
-}
 
 // series is one point: its latest reading and what is not yet in a day file.
 type series struct {
@@ -71,6 +30,10 @@ type series struct {
 	head   []*buf  // windows still open, oldest first
 	frozen []*buf  // windows being sealed, not to be changed
 	nodes  []*node // who has written here
+
+	// The composer's own: the newest time in the frame it is making.
+	tip      int64
+	tipFrame uint64
 }
 
 // held returns the buffer of a window in a list, and its place.
@@ -86,18 +49,12 @@ func (s *series) has(at int64) bool {
 	win, off := uint32(at/windowMillis), uint32(at%windowMillis)
 	for _, list := range [...][]*buf{s.head, s.frozen} {
 		if i, ok := held(list, win); ok {
-			if _, ok := list[i].find(off); ok {
+			if list[i].has(off) {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-// full reports whether the window of at takes no more.
-func (s *series) full(at int64) bool {
-	i, ok := held(s.head, uint32(at/windowMillis))
-	return ok && len(s.head[i].cells) >= maxWindow
 }
 
 // bootKey names a stream.
@@ -191,7 +148,7 @@ func (st *state) defineStream(id uint32, uid greenhouse.UID, boot string) error 
 
 // insert stores a reading in the head and reports whether it was new.
 func (st *state) insert(s *series, r row) bool {
-	if s.has(r.at) || s.full(r.at) {
+	if s.has(r.at) {
 		return false
 	}
 	win := uint32(r.at / windowMillis)
@@ -199,14 +156,7 @@ func (st *state) insert(s *series, r row) bool {
 	if !ok {
 		s.head = slices.Insert(s.head, i, st.buffer(win))
 	}
-	b := s.head[i]
-	c := cell{r.v, uint32(r.at % windowMillis), r.q}
-	at, _ := b.find(c.off)
-	if at == len(b.cells) {
-		b.cells = append(b.cells, c)
-	} else {
-		b.cells = slices.Insert(b.cells, at, c)
-	}
+	s.head[i].insert(cell{r.v, uint32(r.at % windowMillis), uint8(r.q)})
 	st.cells++
 	return true
 }
@@ -216,7 +166,7 @@ func (st *state) buffer(win uint32) *buf {
 	if n := len(st.spare); n > 0 {
 		b := st.spare[n-1]
 		st.spare = st.spare[:n-1]
-		b.win, b.cells = win, b.cells[:0]
+		b.win, b.replayed, b.cells, b.late = win, false, b.cells[:0], b.late[:0]
 		return b
 	}
 	return &buf{win: win}

@@ -17,11 +17,11 @@ type Stats struct {
 	Messages       int64 // committed, ever
 	Readings       int64 // stored, ever
 	Stored         int64 // readings stored
-	Deduplicated   int64 // readings that were there already, found on the way in
+	Deduplicated   int64 // readings that were there already, found on the way in or, if their window was sealed before, when it is sealed again; until then they count as stored
 	Batches        int64 // batches acknowledged
 	BatchesFailed  int64 // batches that were not
 	BatchesDropped int64 // QoS 0 dropped under pressure or in a fault
-	Refused        int64 // samples refused, ever
+	Refused        int64 // samples refused, ever; each is in a gap record too
 	Late           int64 // readings merged into windows already sealed
 
 	Syncs        int64         // commits that reached the disk, failed ones too
@@ -32,10 +32,11 @@ type Stats struct {
 
 	LogBytes     int64 // log that a start would replay
 	LogFiles     int
-	HeadReadings int   // in memory, not yet in a day file
-	DayFiles     int   //
-	DayBytes     int64 // on disk
-	DaysDropped  int64 // by retention
+	HeadReadings int               // in memory, not yet in a day file
+	DayFiles     int               //
+	DayBytes     int64             // on disk
+	OldestDay    greenhouse.Millis // where the oldest day file begins; 0 if there is none
+	DaysDropped  int64             // by retention
 	Points       int
 	Nodes        int
 	Gaps         int
@@ -64,6 +65,9 @@ func (e *Engine) Stats() Stats {
 		s.Committing = max(e.o.Now().Sub(*t), 0)
 	}
 	s.DayBytes, s.DayFiles = e.days.size()
+	if all := e.days.all(); len(all) > 0 {
+		s.OldestDay = greenhouse.Millis(all[0].day * dayMillis)
+	}
 	e.queue.describe(&s)
 	if f := e.fault.Load(); f != nil {
 		s.Paused, s.PausedSince, s.Fault = true, f.since, f.err.Error()

@@ -12,7 +12,7 @@ const maxBoots = 4
 
 // maxMissing bounds the ranges of missing numbers remembered per boot; what
 // fills an older one later no longer takes its gap back.
-const maxMissing = 64
+const maxMissing = 1024
 
 // node is a sender of batches.
 type node struct {

@@ -151,7 +151,7 @@ func (w *wal) take(need int64) (uint64, error) {
 		w.spare = 0
 	}
 	if w.spare == 0 {
-		if len(w.segs) == 0 && need == 0 {
+		if w.cur == nil && need == 0 { // the very first
 			size = min(size, firstSegment)
 		}
 		if err := w.prepare(size); err != nil {

@@ -39,7 +39,10 @@ type config struct {
 		Period time.Duration `mapstructure:"period"` // between two decisions of a zone, 1s to 15s
 	} `mapstructure:"control"`
 	Telemetry struct {
-		Linger string `mapstructure:"linger"` // "auto", or how long a commit gathers: 0 to 1s
+		Linger    string `mapstructure:"linger"`    // "auto", or how long a commit gathers: 0 to 1s
+		Retention string `mapstructure:"retention"` // how long history is kept: 90d, 10y
+		MaxBytes  string `mapstructure:"max_bytes"` // what it may occupy: 20GB; 0 for no bound
+		MinFree   string `mapstructure:"min_free"`  // free space below which it pauses: 64MiB; 0 for none
 	} `mapstructure:"telemetry"`
 	Clock struct {
 		Trust string `mapstructure:"trust"` // auto, always or never
@@ -67,6 +70,9 @@ func defaults(p api.Places) map[string]any {
 		"api.key":              "",
 		"control.period":       "5s",
 		"telemetry.linger":     "auto",
+		"telemetry.retention":  "10y",
+		"telemetry.max_bytes":  "0",
+		"telemetry.min_free":   "64MiB",
 		"clock.trust":          "auto",
 		"log.level":            "info",
 		"log.format":           "text",

@@ -76,6 +76,9 @@ func (c *config) options(log *slog.Logger) (edge.Options, error) {
 		APISocket: c.API.Socket, APIGroup: c.API.Group, APIListen: c.API.Listen,
 		Period: c.Control.Period, Linger: linger, ClockTrust: edge.ClockTrust(c.Clock.Trust),
 	}
+	if err := c.history(&o); err != nil {
+		return o, err
+	}
 	if o.MQTTTLS, err = serverTLS("mqtt", c.MQTT.TLSListen, c.MQTT.Cert, c.MQTT.Key); err != nil {
 		return o, err
 	}
@@ -124,7 +127,7 @@ func (c *config) shown() map[string]any {
 		"mqtt":      map[string]any{"listen": c.MQTT.Listen, "tls_listen": c.MQTT.TLSListen, "cert": c.MQTT.Cert, "key": c.MQTT.Key, "max_clients": c.MQTT.MaxClients, "max_per_address": c.MQTT.MaxPerAddress},
 		"api":       map[string]any{"socket": c.API.Socket, "group": c.API.Group, "listen": c.API.Listen, "cert": c.API.Cert, "key": c.API.Key},
 		"control":   map[string]any{"period": c.Control.Period.String()},
-		"telemetry": map[string]any{"linger": c.Telemetry.Linger},
+		"telemetry": map[string]any{"linger": c.Telemetry.Linger, "retention": c.Telemetry.Retention, "max_bytes": c.Telemetry.MaxBytes, "min_free": c.Telemetry.MinFree},
 		"clock":     map[string]any{"trust": c.Clock.Trust},
 		"log":       map[string]any{"level": c.Log.Level, "format": c.Log.Format},
 	}

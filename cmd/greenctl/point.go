@@ -121,6 +121,9 @@ func historyTable(h api.History) table {
 	if h.Step != "raw" {
 		t.columns = append(t.columns, "MIN", "MAX", "COUNT")
 	}
+	if h.IntegralUnit != "" {
+		t.columns = append(t.columns, "TOTAL")
+	}
 	gap := 0
 	for _, s := range h.Samples {
 		for gap < len(h.Gaps) && h.Gaps[gap].From <= s.TS {
@@ -130,6 +133,9 @@ func historyTable(h api.History) table {
 		row := []string{clock(s.TS), number(s.Value, h.Unit), s.Quality.String()}
 		if h.Step != "raw" {
 			row = append(row, number(s.Min, h.Unit), number(s.Max, h.Unit), strconv.Itoa(s.Count))
+		}
+		if h.IntegralUnit != "" {
+			row = append(row, number(s.Integral, h.IntegralUnit))
 		}
 		t.rows = append(t.rows, row)
 	}
@@ -195,8 +201,8 @@ func (a *app) printLive(p api.LivePoint, known api.Point) error {
 
 func newPointExport(a *app) *cobra.Command {
 	var span client.Span
-	var format, file string
-	c := verb("export POINT...", "Export readings as CSV or JSON lines", "  greenctl point export north/air_temp north/air_rh --from 7d --format csv --out north.csv", args("POINT", "[POINT...]"), a.with(func(ctx context.Context, c *client.Client, args []string) (err error) {
+	var format, file, gaps string
+	c := verb("export POINT...", "Export readings as CSV, JSON lines or Parquet", "  greenctl point export north/air_temp north/air_rh --from 7d --format csv --out north.csv", args("POINT", "[POINT...]"), a.with(func(ctx context.Context, c *client.Client, args []string) (err error) {
 		var ids []greenhouse.PointID
 		for _, s := range args {
 			id, err := pointArg(s)
@@ -205,15 +211,20 @@ func newPointExport(a *app) *cobra.Command {
 			}
 			ids = append(ids, id)
 		}
-		if format != api.FormatCSV && format != api.FormatJSONL {
-			return greenhouse.Invalid("usage", "export format %q is unknown", format).WithHint("it is csv or jsonl")
+		if err := checkFormat(format); err != nil {
+			return err
 		}
 		if file != "" && file != "-" {
 			if err := checkTarget(file); err != nil {
 				return err
 			}
 		}
-		body, err := c.Export(ctx, ids, span, format)
+		if gaps != "" {
+			if err := a.exportGaps(ctx, c, ids, span, gaps); err != nil {
+				return err
+			}
+		}
+		body, err := a.openExport(ctx, c, ids, span, format)
 		if err != nil {
 			return err
 		}
@@ -225,7 +236,8 @@ func newPointExport(a *app) *cobra.Command {
 		return a.download(file, body, 0o666)
 	}))
 	spanFlags(c.Flags(), &span)
-	c.Flags().StringVar(&format, "format", "csv", "csv or jsonl")
+	c.Flags().StringVar(&format, "format", "csv", "csv, jsonl or parquet")
+	c.Flags().StringVar(&gaps, "gaps", "", "also write what was lost to this file, as CSV: point,node,from,to,cause,count")
 	c.Flags().StringVar(&file, "out", "", "write to this file instead of standard output")
 	c.ValidArgsFunction = a.complete(pointNames)
 	return c
