@@ -69,7 +69,7 @@ func (a *app) deleteVerb(use, short, question string, do func(context.Context, *
 	var w writeFlags
 	var yes bool
 	c := verb(use, short, "", args("NAME"), a.with(func(ctx context.Context, c *client.Client, args []string) error {
-		if err := a.confirm(yes, question+args[0]); err != nil {
+		if err := a.confirm(ctx, yes, question+args[0]); err != nil {
 			return err
 		}
 		if err := do(ctx, c, args[0], w.write()); err != nil {

@@ -54,13 +54,14 @@ func newZoneEdit(a *app) *cobra.Command {
 		var patch any = p
 		wr := w.write()
 		if reflect.ValueOf(p).IsZero() {
-			edited, err := a.editRecord(ctx, before.ZoneSpec)
+			edited, err := a.editRecord(before.ZoneSpec)
 			if err != nil || edited == nil {
 				return err
 			}
 			if patch = edited; wr.IfVersion == 0 {
 				wr.IfVersion = before.Version
 			}
+			ctx = context.WithoutCancel(ctx) // a Ctrl-C pressed in the editor was not meant for us
 		}
 		z, err := cl.EditZone(ctx, id, patch, wr)
 		if err != nil {
@@ -81,7 +82,7 @@ func newZoneEdit(a *app) *cobra.Command {
 // editNode opens what people may set of a node in their editor.
 func (a *app) editNode(ctx context.Context, c *client.Client, before api.Node, w *writeFlags) error {
 	spec := api.NodeSpec{Name: before.Name, Labels: before.Labels, IntervalS: before.IntervalS, LinkLossS: before.LinkLossS}
-	patch, err := a.editRecord(ctx, spec)
+	patch, err := a.editRecord(spec)
 	if err != nil || patch == nil {
 		return err
 	}
@@ -89,6 +90,7 @@ func (a *app) editNode(ctx context.Context, c *client.Client, before api.Node, w
 	if wr.IfVersion == 0 {
 		wr.IfVersion = before.Version
 	}
+	ctx = context.WithoutCancel(ctx) // a Ctrl-C pressed in the editor was not meant for us
 	n, err := c.EditNode(ctx, before.UID, patch, wr)
 	if err != nil {
 		return explainStale(err, before, patch)
@@ -97,8 +99,8 @@ func (a *app) editNode(ctx context.Context, c *client.Client, before api.Node, w
 }
 
 // editRecord lets the person edit v as YAML in $VISUAL or $EDITOR and returns
-// what changed as a merge patch, nil for nothing.
-func (a *app) editRecord(ctx context.Context, v any) (map[string]any, error) {
+// what changed as a merge patch, nil for nothing. Ctrl-C is the editor's.
+func (a *app) editRecord(v any) (map[string]any, error) {
 	if !isTerminal(a.in) {
 		return nil, greenhouse.Invalid("usage", "there is no terminal for an editor").WithHint("say what to change with flags; --help lists them")
 	}
@@ -117,7 +119,7 @@ func (a *app) editRecord(ctx context.Context, v any) (map[string]any, error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, "sh", "-c", editor()+` "$1"`, "sh", f.Name())
+	cmd := exec.Command("sh", "-c", "exec "+editor()+` "$1"`, "sh", f.Name())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return nil, &greenhouse.Error{Code: "editor_failed", What: fmt.Sprintf("the editor %q ended with: %v; nothing was changed", editor(), err), Hint: "set EDITOR"}

@@ -34,11 +34,11 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	if code, ok := errors.AsType[exitCode](err); ok {
 		return int(code)
 	}
-	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted)) {
-		return api.ExitInterrupted
-	}
 	if errors.Is(err, errInterrupted) {
 		fmt.Fprintln(errs)
+		return api.ExitInterrupted
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return api.ExitInterrupted
 	}
 	if errors.Is(err, syscall.EPIPE) {

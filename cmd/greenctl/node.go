@@ -276,7 +276,7 @@ func newNodeMaintenance(a *app) *cobra.Command {
 func newNodeDecommission(a *app) *cobra.Command {
 	var yes bool
 	c := a.nodeWrite("decommission UID", "Retire a node for ever", func(ctx context.Context, c *client.Client, uid greenhouse.UID, w client.Write) (api.Node, error) {
-		if err := a.confirm(yes, "retire "+string(uid)+" for ever"); err != nil {
+		if err := a.confirm(ctx, yes, "retire "+string(uid)+" for ever"); err != nil {
 			return api.Node{}, err
 		}
 		return c.DecommissionNode(ctx, uid, w)

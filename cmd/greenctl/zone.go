@@ -151,7 +151,7 @@ func newZoneDelete(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := a.confirm(yes, "delete zone "+args[0]); err != nil {
+		if err := a.confirm(ctx, yes, "delete zone "+args[0]); err != nil {
 			return err
 		}
 		if err := c.DeleteZone(ctx, id, w.write()); err != nil {
