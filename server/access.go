@@ -154,6 +154,7 @@ func (s *Server) deleteToken(ctx context.Context, in *struct {
 			return api.Done{}, err
 		}
 		w.event("token_deleted", tokenSource(in.Name), nil, nil, nil)
+		w.then(func() { s.streams.end(in.Name) })
 		return api.Done{OK: true}, nil
 	})
 }
