@@ -31,6 +31,7 @@ func rooms() map[string]room {
 		"actuation":    {2, "the safety envelope: must not depend on what it limits"},
 		"journal":      {2, "events and alarms: written inside other rooms' transactions, through an interface of its own"},
 		"fleet":        {2, "presence and configuration of nodes: knows neither broker nor registry"},
+		"pki":          {2, "keys and certificates: whoever listens takes a tls.Config and knows no files"},
 		"broker":       {3, "the only room that knows mochi"},
 		"adapter":      {3, "devices that speak something else"},
 		"server":       {3, "HTTP: handlers of api over the rooms below"},

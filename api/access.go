@@ -19,6 +19,28 @@ type CreateAccountRequest struct {
 	Subscribe []string `json:"subscribe,omitempty"`
 }
 
+// CA is the certificate authority of a daemon, to be given to its nodes.
+type CA struct {
+	Fingerprint  string            `json:"fingerprint" doc:"SHA-256 of the certificate, AB:CD:…"`
+	PEM          string            `json:"pem"`
+	NotAfter     greenhouse.Millis `json:"not_after"`
+	OverlapUntil greenhouse.Millis `json:"overlap_until,omitempty" doc:"until when the authority before is good as well"`
+}
+
+// RotateCARequest replaces the certificate authority.
+type RotateCARequest struct {
+	OverlapS *int64 `json:"overlap_s,omitempty" doc:"s for which the old authority stays good, 0 to 5 years; default 1 year"`
+}
+
+// Verified is what reading the whole event log found.
+type Verified struct {
+	OK      bool   `json:"ok"`
+	Events  int    `json:"events" doc:"that are kept and hold together"`
+	Last    uint64 `json:"last" doc:"number of the newest"`
+	Head    string `json:"head" doc:"hash of the newest, which stands for all before it; keep it elsewhere to compare"`
+	Problem string `json:"problem,omitempty"`
+}
+
 // Token is a credential for the API over TLS.
 type Token struct {
 	Name      string            `json:"name"`

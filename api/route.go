@@ -18,6 +18,9 @@ const (
 	PathOpenAPI     = "/openapi.json"
 	PathPprof       = "/debug/pprof/"
 	PathBackup      = "/v1/backup"
+	PathCA          = "/v1/ca"
+	PathCARotate    = "/v1/ca/rotate"
+	PathVerify      = "/v1/events/verify"
 	PathSite        = "/v1/site"
 	PathLive        = "/v1/live"
 	PathEvents      = "/v1/events"
@@ -168,6 +171,7 @@ func routesRead() []Route {
 		get(PathVersion, RoleNone, "version", "Version of the daemon and of the API"),
 		get(PathHealthz, RoleNone, "healthz", "Whether the daemon lives"),
 		get(PathReady, RoleNone, "ready", "Whether the daemon accepts nodes"),
+		get(PathCA, RoleNone, "ca-get", "The certificate authority of this daemon, which is public"),
 		get(PathOpenAPI, RoleViewer, "openapi", "This API as OpenAPI 3.1"),
 		get(PathMetrics, RoleViewer, "metrics", "Metrics in the OpenMetrics format"),
 		get(PathStatus, RoleViewer, "status", "The site at a glance"),
@@ -191,6 +195,7 @@ func routesRead() []Route {
 		get(PathAlarms, RoleViewer, "alarm-list", "Alarms"),
 		get(PathAlarm, RoleViewer, "alarm-get", "One alarm"),
 		get(PathEvents, RoleViewer, "events", "Events: a stream, or a list where JSON is asked for"),
+		get(PathVerify, RoleViewer, "event-verify", "Whether the event log is as it was written"),
 		get(PathLive, RoleViewer, "live", "Latest values as a stream"),
 		pprof,
 	}
@@ -248,6 +253,7 @@ func routesAdmin() []Route {
 	}
 	return []Route{
 		admin(http.MethodPatch, PathSite, "site-edit", "Change the site"),
+		admin(http.MethodPost, PathCARotate, "ca-rotate", "Replace the certificate authority, with an overlap"),
 		admin(http.MethodGet, PathBackup, "backup", "A snapshot of the registry, streamed"),
 		admin(http.MethodGet, PathAccounts, "account-list", "MQTT logins of bridges and integrations"),
 		admin(http.MethodPost, PathAccounts, "account-create", "Create an MQTT login; its secret is shown once"),

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,7 @@ import (
 	"greenhouse/broker"
 	"greenhouse/fleet"
 	"greenhouse/journal"
+	"greenhouse/pki"
 	"greenhouse/server"
 	"greenhouse/store"
 	"greenhouse/telemetry"
@@ -44,6 +46,9 @@ type Daemon struct {
 	configs   *fleet.Configs
 	broker    *broker.Broker
 	server    *server.Server
+	authority *pki.Authority
+	mqttTLS   *tls.Config
+	apiTLS    *tls.Config
 
 	control *control
 	raised  conditionsSeen
@@ -85,7 +90,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 			err = errors.Join(err, d.teardown.run(context.WithoutCancel(ctx), d.log))
 		}
 	}()
-	for _, open := range []func() error{d.openStore, d.openJournal, d.openTelemetry, d.openFleet, d.openActuation, d.openInbound, d.openBroker, d.openLoop, d.openServer} {
+	for _, open := range []func() error{d.openStore, d.openTLS, d.openJournal, d.openTelemetry, d.openFleet, d.openActuation, d.openInbound, d.openBroker, d.openLoop, d.openServer} {
 		if err := open(); err != nil {
 			return nil, err
 		}
@@ -354,7 +359,7 @@ func (d *Daemon) listenMQTT() error {
 		if err != nil {
 			return err
 		}
-		serve("mqtts", l, func() error { return d.broker.ServeTLS(l, d.opts.MQTTTLS) })
+		serve("mqtts", l, func() error { return d.broker.ServeTLS(l, d.mqttTLS) })
 	}
 	return nil
 }

@@ -45,7 +45,11 @@ func (c configs) PublishConfig(uid greenhouse.UID, floor uint64) (uint64, error)
 	if err != nil {
 		return 0, err
 	}
-	return rev, c.d.broker.Publish(wire.NodeTopic(wire.KindConfig, uid).String(), payload, 1, true)
+	err = c.d.broker.Publish(wire.NodeTopic(wire.KindConfig, uid).String(), payload, 1, true)
+	if c.d.gone(uid) { // retired meanwhile
+		c.d.dropRetained(uid)
+	}
+	return rev, err
 }
 
 // configOf returns the configuration a node should have, as it goes on the wire.
@@ -141,8 +145,7 @@ func (d *Daemon) refresh() {
 	d.control.refresh()
 	for uid, n := range reg.Nodes {
 		if n.State == greenhouse.NodeDecommissioned {
-			d.broker.DropRetained(wire.NodeTopic(wire.KindStatus, uid).String())
-			d.broker.DropRetained(wire.NodeTopic(wire.KindConfig, uid).String())
+			d.dropRetained(uid)
 		}
 	}
 }

@@ -134,8 +134,8 @@ func (d *Daemon) expire(over []greenhouse.Override, now time.Time) {
 	}
 }
 
-// eachMinute saves the equipment counters, brings nodes to their lifecycle state
-// and prunes.
+// eachMinute saves the equipment counters, brings nodes to their lifecycle
+// state, looks after the certificate and prunes.
 func (d *Daemon) eachMinute() {
 	if err := d.saveWear(); err != nil {
 		d.log.Error("equipment counters not saved", "error", err)
@@ -143,6 +143,7 @@ func (d *Daemon) eachMinute() {
 	if err := d.lifecycle(); err != nil {
 		d.log.Error("lifecycle of nodes not moved", "error", err)
 	}
+	d.renewTLS()
 	if !d.clock.Trusted() {
 		return
 	}

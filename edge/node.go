@@ -26,7 +26,7 @@ func (in *inbound) hello(hw greenhouse.HardwareID, m *broker.Delivery) {
 	if err != nil {
 		in.counts.malformed.Add(1)
 		in.complainOf(greenhouse.Source("client/"+m.Login), m.Login, "hello_invalid", err.Error())
-		in.welcome(hw, refusal(err))
+		in.welcome(m.Login, hw, refusal(err))
 		m.Ack()
 		return
 	}
@@ -39,10 +39,10 @@ func (in *inbound) hello(hw greenhouse.HardwareID, m *broker.Delivery) {
 		done: func(err error) {
 			switch {
 			case err == nil:
-				in.welcome(hw, wire.Welcome{OK: true, UID: res.Node.UID, Secret: res.Secret})
+				in.welcome(m.Login, hw, wire.Welcome{OK: true, UID: res.Node.UID, Secret: res.Secret})
 				m.Ack()
 			case refusedForGood(err):
-				in.welcome(hw, refusal(err))
+				in.welcome(m.Login, hw, refusal(err))
 				m.Ack()
 			default:
 				m.Fail(err)
@@ -89,10 +89,12 @@ func refusal(err error) wire.Welcome {
 	return w
 }
 
-func (in *inbound) welcome(hw greenhouse.HardwareID, w wire.Welcome) {
+// welcome answers whoever sent the hello, and nobody else: the answer has a
+// secret in it, which an account that reads everything must not see.
+func (in *inbound) welcome(login string, hw greenhouse.HardwareID, w wire.Welcome) {
 	payload, err := w.Marshal()
 	if err == nil {
-		err = in.d.broker.Publish(wire.WelcomeTopic(hw).String(), payload, 1, false)
+		err = in.d.broker.PublishCommand(login, wire.WelcomeTopic(hw).String(), payload, nil)
 	}
 	if err != nil {
 		in.log.Warn("welcome not sent", "hardware_id", hw, "error", err)

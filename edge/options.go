@@ -3,6 +3,7 @@ package edge
 import (
 	"cmp"
 	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net"
 	"os"
@@ -24,7 +25,8 @@ type Options struct {
 
 	MQTTListen    string         // TCP address for nodes; "" for none
 	MQTTSListen   string         // TLS address for nodes; "" for none
-	MQTTTLS       *tls.Config    // certificate of MQTTSListen
+	MQTTTLS       *tls.Config    // certificate of MQTTSListen; nil: of the daemon's own authority
+	MQTTClientCA  *x509.CertPool // authorities that must have signed a client's certificate on MQTTSListen; nil: none is asked for
 	MQTTListeners []net.Listener // further listeners, in-memory ones among them; closed by Stop
 	MaxClients    int            // connections in all; 6000
 	MaxPerAddress int            // connections from one address, loopback excepted; 6000
@@ -33,7 +35,8 @@ type Options struct {
 	APISocket string      // path of the unix socket; "" for none
 	APIGroup  string      // group of the socket, if it exists
 	APIListen string      // TLS address of the API; "" for none
-	APITLS    *tls.Config // certificate of APIListen
+	APITLS    *tls.Config // certificate of APIListen; nil: of the daemon's own authority
+	Hosts     []string    // names of this machine beside those it knows, for certificate and API
 
 	// APIListeners are further listeners of the API, in memory. Who can reach them
 	// may do everything, as over the socket. Stop closes them.

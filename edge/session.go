@@ -57,6 +57,9 @@ func (in *inbound) SessionClosed(s broker.Session, cause error) {
 	if errors.Is(cause, broker.ErrTakenOver) {
 		return
 	}
+	if in.d.gone(uid) {
+		in.d.dropRetained(uid) // its will came after it was retired
+	}
 	now := in.d.opts.Now()
 	in.d.presence.Closed(uid, s.Opened, now)
 	off := &telemetry.Batch{Node: uid, Arrived: now, QoS0: true, Readings: []greenhouse.Reading{

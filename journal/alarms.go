@@ -253,60 +253,6 @@ func (j *Journal) Alarm(id string) (greenhouse.Alarm, error) {
 	return *a, nil
 }
 
-// Ack notes that by has taken notice of an alarm, in the journal too. Doing it
-// again changes nothing.
-func (j *Journal) Ack(id, by string) (greenhouse.Alarm, error) {
-	return j.change(id, "alarm_acked", by, func(a *greenhouse.Alarm) bool {
-		if a.Acked {
-			return false
-		}
-		a.Acked, a.AckedBy = true, by
-		return true
-	})
-}
-
-// Shelve keeps an alarm quiet until an instant, 0 to end that. The alarm goes on
-// being raised and cleared meanwhile.
-func (j *Journal) Shelve(id string, until greenhouse.Millis, by string) (greenhouse.Alarm, error) {
-	if until != 0 && until <= greenhouse.MillisOf(j.now()) {
-		return greenhouse.Alarm{}, greenhouse.Invalid("shelve_invalid", "alarm %s cannot be shelved until a time that has passed", id)
-	}
-	code := "alarm_shelved"
-	if until == 0 {
-		code = "alarm_unshelved"
-	}
-	return j.change(id, code, by, func(a *greenhouse.Alarm) bool {
-		if a.ShelvedUntil == until {
-			return false
-		}
-		a.ShelvedUntil = until
-		return true
-	})
-}
-
-// change applies what a person did to an alarm: on disk first, then in memory.
-func (j *Journal) change(id, code, by string, fn func(*greenhouse.Alarm) bool) (greenhouse.Alarm, error) {
-	b := &j.alarms
-	b.writing.Lock()
-	defer b.writing.Unlock()
-	a, err := j.Alarm(id)
-	if err != nil || !fn(&a) {
-		return a, err
-	}
-	event := greenhouse.Event{Code: code, Source: a.Source, Actor: by, Detail: alarmDetail(&a)}
-	err = j.db.Update(func(tx Tx) error {
-		return j.writeAlarms(tx, map[string]greenhouse.Alarm{id: a}, []transition{{id: id, event: event}}, 0)
-	})
-	if err != nil {
-		return greenhouse.Alarm{}, fmt.Errorf("store alarm: %w", err)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	stored := a
-	b.byAbout[about{a.Source, a.Code}], b.byID[id] = &stored, &stored
-	return a, nil
-}
-
 // pruneAlarms forgets alarms that are over and long past.
 func (j *Journal) pruneAlarms(before greenhouse.Millis) error {
 	b := &j.alarms

@@ -337,44 +337,6 @@ func (j *Journal) pruneSome(before greenhouse.Millis, keep int) (int, error) {
 	return len(gone), nil
 }
 
-// Verify reads the whole log and returns an error for the first event that was
-// changed, added or removed since it was written. What Prune removed at the
-// beginning is no fault.
-func (j *Journal) Verify() error {
-	since, before := uint64(0), []byte(nil)
-	for {
-		n, err := j.verifySome(&since, &before)
-		if err != nil || n == 0 {
-			return err
-		}
-	}
-}
-
-// verifySome verifies one page and moves on behind it.
-func (j *Journal) verifySome(since *uint64, before *[]byte) (n int, err error) {
-	verr := j.db.View(func(tx Tx) error {
-		tx.Scan(bucketEvents, keyOf(*since+1), false, func(k, v []byte) bool {
-			if seqOf(k) > j.Last() {
-				return false
-			}
-			if len(v) < sha256.Size {
-				err = broken(k, "is cut off")
-				return false
-			}
-			link, body := v[:sha256.Size], v[sha256.Size:]
-			if *before != nil && !bytes.Equal(link, chain(*before, body)) {
-				err = broken(k, "does not follow from the one before")
-				return false
-			}
-			*before, *since = bytes.Clone(link), seqOf(k)
-			n++
-			return n < maxPage
-		})
-		return err
-	})
-	return n, verr
-}
-
 // broken is the error for an event that does not fit the chain.
 func broken(k []byte, how string) error {
 	return greenhouse.Unavailable("journal_broken", "event %d %s: the journal was changed from outside, or the disk is failing", seqOf(k), how).

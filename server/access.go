@@ -96,10 +96,16 @@ func (s *Server) deleteAccount(ctx context.Context, in *struct {
 	WriteParams
 }) (*out[api.Done], error) {
 	return change(ctx, s, in.WriteParams, "account-delete", in.Name, func(w *write) (api.Done, error) {
+		var before any
+		for _, a := range w.tx.Accounts() {
+			if a.Name == in.Name {
+				before = accountView(a)
+			}
+		}
 		if err := w.tx.DeleteAccount(in.Name); err != nil {
 			return api.Done{}, err
 		}
-		w.event("account_deleted", accountSource(in.Name), nil, nil, nil)
+		w.event("account_deleted", accountSource(in.Name), before, nil, nil)
 		w.then(func() { s.Broker.Disconnect(in.Name, "the account was deleted") })
 		return api.Done{OK: true}, nil
 	})
@@ -150,10 +156,17 @@ func (s *Server) deleteToken(ctx context.Context, in *struct {
 	WriteParams
 }) (*out[api.Done], error) {
 	return change(ctx, s, in.WriteParams, "token-delete", in.Name, func(w *write) (api.Done, error) {
+		var before any
+		for _, t := range w.tx.Tokens() {
+			if t.Name == in.Name {
+				before = tokenView(t)
+			}
+		}
 		if err := w.tx.DeleteToken(in.Name); err != nil {
 			return api.Done{}, err
 		}
-		w.event("token_deleted", tokenSource(in.Name), nil, nil, nil)
+		w.event("token_deleted", tokenSource(in.Name), before, nil, nil)
+		w.then(func() { s.streams.end(in.Name) })
 		return api.Done{OK: true}, nil
 	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"greenhouse"
 	"greenhouse/api"
+	"greenhouse/journal"
 )
 
 func (s *Server) mountAlarms(m *mount) {
@@ -50,14 +51,7 @@ func (s *Server) ackAlarm(ctx context.Context, in *struct {
 	IDParam
 	WriteParams
 }) (*out[api.Alarm], error) {
-	if in.DryRun {
-		return s.getAlarm(ctx, &in.IDParam)
-	}
-	a, err := s.Journal.Ack(in.ID, callerOf(ctx).actor)
-	if err != nil {
-		return nil, err
-	}
-	return &out[api.Alarm]{Body: a}, nil
+	return s.changeAlarm(ctx, in.ID, in.WriteParams, "alarm-ack", nil, func(d journal.Deed) (api.Alarm, error) { return s.Journal.AckAs(in.ID, d) })
 }
 
 func (s *Server) shelveAlarm(ctx context.Context, in *struct {
@@ -73,12 +67,44 @@ func (s *Server) shelveAlarm(ctx context.Context, in *struct {
 		}
 		until = greenhouse.MillisOf(s.now()).Add(d)
 	}
-	if in.DryRun {
-		return s.getAlarm(ctx, &in.IDParam)
-	}
-	a, err := s.Journal.Shelve(in.ID, until, callerOf(ctx).actor)
+	return s.changeAlarm(ctx, in.ID, in.WriteParams, "alarm-shelve", in.Body, func(d journal.Deed) (api.Alarm, error) { return s.Journal.ShelveAs(in.ID, until, d) })
+}
+
+// changeAlarm is change for alarms, whose transactions belong to the journal.
+func (s *Server) changeAlarm(ctx context.Context, id string, p WriteParams, op string, request any, do func(journal.Deed) (api.Alarm, error)) (*out[api.Alarm], error) {
+	reason, err := p.reason()
 	if err != nil {
 		return nil, err
 	}
-	return &out[api.Alarm]{Body: a}, nil
+	key, err := idempotency(ctx, p.Key, op, []any{id, request})
+	if err != nil {
+		return nil, err
+	}
+	if p.DryRun {
+		a, err := s.getAlarm(ctx, &IDParam{ID: id})
+		if a != nil {
+			a.DryRun = "true"
+		}
+		return a, err
+	}
+	by, answer := callerOf(ctx), &out[api.Alarm]{}
+	deed := journal.Deed{By: by.actor, From: by.from, Reason: reason}
+	if key.key != nil {
+		deed.Done = func(tx journal.Tx) (bool, error) {
+			found, err := key.replay(tx, &answer.Body)
+			if found {
+				answer.Replayed = "true"
+			}
+			return found, err
+		}
+		deed.Keep = func(tx journal.Tx, a greenhouse.Alarm) error { return key.keep(tx, greenhouse.MillisOf(s.now()), a) }
+	}
+	a, err := do(deed)
+	if err != nil {
+		return nil, err
+	}
+	if answer.Replayed == "" {
+		answer.Body = a
+	}
+	return answer, nil
 }

@@ -16,11 +16,12 @@ import (
 
 // caller is who asks, from where, and what they may do.
 type caller struct {
-	actor string   // "uid:1000" or "token:phone"; stands in the audit
-	from  string   // "unix" with the peer's pid, or the address
-	role  api.Role //
-	token string   // name of the token, "" on the socket
-	local bool     // over the unix socket
+	actor string            // "uid:1000" or "token:phone"; stands in the audit
+	from  string            // "unix" with the peer's pid, or the address
+	role  api.Role          //
+	token string            // name of the token, "" on the socket
+	until greenhouse.Millis // when the token ends, 0: never
+	local bool              // over the unix socket
 }
 
 type contextKey int
@@ -57,17 +58,28 @@ func (s *Server) authenticate(r *http.Request, local bool) (caller, error) {
 	if !strings.EqualFold(scheme, "bearer") || secret == "" {
 		return caller{}, unauthorized("token_invalid", "the Authorization header must be: Bearer and the token")
 	}
-	if !s.guesses.allowed(r.RemoteAddr, s.now()) {
-		p := api.NewProblem(http.StatusTooManyRequests, "login_throttled", "too many wrong tokens from this address")
-		p.Hint = "wait a minute"
-		return caller{}, p
-	}
 	t, err := s.token(secret)
-	if err != nil {
-		s.guesses.failed(r.RemoteAddr, s.now())
-		return caller{}, err
+	if err == nil {
+		return caller{actor: "token:" + t.Name, from: r.RemoteAddr, role: t.Role, token: t.Name, until: t.ExpiresAt}, nil
 	}
-	return caller{actor: "token:" + t.Name, from: r.RemoteAddr, role: t.Role, token: t.Name}, nil
+	return caller{}, s.guessed(r.RemoteAddr, err)
+}
+
+// guessed answers a wrong token. Only wrong answers are held back: those with a
+// good token behind the same router are not made to pay for a guesser, and 256 bits
+// are not guessed by trying.
+func (s *Server) guessed(addr string, err error) error {
+	now := s.now()
+	if s.guesses.allowed(addr, now) {
+		s.guesses.failed(addr, now)
+		return err
+	}
+	if s.refusal.due("guess "+hostOf(addr), now) {
+		s.recordGuesser(addr)
+	}
+	p := api.NewProblem(http.StatusTooManyRequests, "login_throttled", "too many wrong tokens from this address")
+	p.Hint = "wait a minute"
+	return p
 }
 
 func unauthorized(code, what string) error {

@@ -13,6 +13,7 @@ import (
 
 	"greenhouse"
 	"greenhouse/api"
+	"greenhouse/journal"
 	"greenhouse/store"
 )
 
@@ -148,7 +149,7 @@ func idempotency(ctx context.Context, key, op string, request any) (idemKey, err
 }
 
 // replay answers what was answered before, if the key was used.
-func (k idemKey) replay(tx *store.Tx, body any) (bool, error) {
+func (k idemKey) replay(tx journal.Tx, body any) (bool, error) {
 	if k.key == nil {
 		return false, nil
 	}
@@ -170,7 +171,7 @@ func (k idemKey) replay(tx *store.Tx, body any) (bool, error) {
 }
 
 // keep stores the answer, without secrets, and drops some that are a day old.
-func (k idemKey) keep(tx *store.Tx, now greenhouse.Millis, body any) error {
+func (k idemKey) keep(tx journal.Tx, now greenhouse.Millis, body any) error {
 	if k.key == nil {
 		return nil
 	}
@@ -195,7 +196,7 @@ func (k idemKey) keep(tx *store.Tx, now greenhouse.Millis, body any) error {
 	return tx.Put(bucketKeys, k.key, raw)
 }
 
-func pruneKeys(tx *store.Tx, now greenhouse.Millis) error {
+func pruneKeys(tx journal.Tx, now greenhouse.Millis) error {
 	var old [][]byte
 	tx.Scan(bucketKeyAge, nil, false, func(k, _ []byte) bool {
 		if len(k) < 8 || greenhouse.Millis(binary.BigEndian.Uint64(k)) >= now.Add(-keyLife) || len(old) >= keyPrune {

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
 	"math"
 	"time"
 
@@ -38,9 +41,18 @@ func (s *Server) createCommand(ctx context.Context, in *struct {
 		order.State = greenhouse.CommandQueued
 		return &out[api.Command]{DryRun: "true", Body: order}, nil
 	}
+	why, err := in.reason()
+	if err != nil {
+		return nil, err
+	}
 	var old greenhouse.Command
-	if done, err := s.claimKey(key, &old); done || err != nil {
+	switch done, err := s.claim(ctx, key, order, cmp.Or(in.Body.Reason, why), &old); {
+	case done:
 		return &out[api.Command]{Replayed: "true", Body: old}, err
+	case err != nil && order.Op == greenhouse.OpStop: // safety does not wait for a disk
+		s.log.Error("stop not recorded", "node", n.UID, "error", err)
+	case err != nil:
+		return nil, err
 	}
 	sent, err := s.Actuation.Command(ctx, order)
 	if err != nil {
@@ -109,15 +121,22 @@ func checkPulse(ch *greenhouse.Channel, r api.CommandRequest) error {
 	return nil
 }
 
-// claimKey answers what an idempotency key was answered before, or takes it for
-// this request: an order whose outcome is unknown is never given twice.
-func (s *Server) claimKey(k idemKey, body *greenhouse.Command) (done bool, err error) {
-	if k.key == nil {
-		return false, nil
+// claim answers what an idempotency key was answered before. Else it records
+// who orders what, from where and why, and takes the key for this request: an order
+// whose outcome is unknown is never given twice.
+func (s *Server) claim(ctx context.Context, k idemKey, order greenhouse.Command, reason string, body *greenhouse.Command) (done bool, err error) {
+	by := callerOf(ctx)
+	detail, err := json.Marshal(audit{From: by.from, Reason: reason, More: map[string]any{"op": order.Op, "channel": order.Channel, "ms": order.DurMs, "ml": order.VolumeML, "value": order.Value}})
+	if err != nil {
+		return false, fmt.Errorf("record order: %w", err)
 	}
 	err = s.Store.Update(func(tx *store.Tx) error {
 		if done, err = k.replay(tx, body); done || err != nil {
 			return err
+		}
+		e := greenhouse.Event{TS: order.CreatedAt, Code: "command_ordered", Source: greenhouse.NodeSource(order.Node), Actor: by.actor, Detail: detail}
+		if _, err := s.Journal.Append(tx, e); err != nil {
+			return fmt.Errorf("record order: %w", err)
 		}
 		return k.keep(tx, greenhouse.MillisOf(s.now()), greenhouse.Command{State: greenhouse.CommandQueued, Error: "given before, its outcome is not known"})
 	})

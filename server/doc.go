@@ -27,14 +27,16 @@
 // is skipped, and a client resumes with Last-Event-ID. /v1/live looks at the
 // state once an interval and sends what changed since the last look: what is
 // overtaken is skipped. A stream owns nothing that a writer waits for. A write
-// to a client that takes longer than 10 s ends that stream.
+// to a client that takes longer than 10 s ends that stream, and so does the end
+// of the token it was opened with, by its time or by its being revoked.
 //
 // # Bounds
 //
 // Headers 16 KiB and 5 s, bodies 1 MiB and 30 s, an ordinary answer 60 s; 1,024
 // connections a listener, 64 an address; 64 event and 32 live streams; lists of 10,000 items,
 // histories of 100,000 samples; a token 50 requests a second; ten wrong tokens
-// a minute from one address. Metrics have no label whose values grow with the
+// a minute from one address, after which wrong ones are answered 429; good ones are let in.
+// One caller at a time verifies the event log. Metrics have no label whose values grow with the
 // greenhouse.
 //
 // # Concurrency

@@ -175,7 +175,7 @@ func (s *Server) checkBroker() api.Check {
 }
 
 func (s *Server) checkCertificate() api.Check {
-	cert, err := certificate(s.opts.TLS)
+	cert, err := s.certificate()
 	switch {
 	case err != nil:
 		return hinted(check(api.CheckCertificate, api.CheckFail, "the certificate cannot be read: %v", err), "look at the TLS files in the configuration")
@@ -191,6 +191,22 @@ func (s *Server) checkCertificate() api.Check {
 		return hinted(check(api.CheckCertificate, api.CheckWarn, "the certificate ends on %s", end.UTC().Format(time.DateOnly)), "renew it and: systemctl reload edged")
 	}
 	return check(api.CheckCertificate, api.CheckOK, "the certificate is good until %s", end.UTC().Format(time.DateOnly))
+}
+
+// certificate returns the certificate that ends first of those that the
+// listeners show, nil for none.
+func (s *Server) certificate() (*x509.Certificate, error) {
+	var first *x509.Certificate
+	for _, config := range []*tls.Config{s.opts.TLS, s.opts.NodeTLS} {
+		c, err := certificate(config)
+		if err != nil {
+			return nil, err
+		}
+		if c != nil && (first == nil || c.NotAfter.Before(first.NotAfter)) {
+			first = c
+		}
+	}
+	return first, nil
 }
 
 // certificate returns the certificate that a listener shows, nil for none.

@@ -74,6 +74,14 @@ type Actuation interface {
 	Command(ctx context.Context, c greenhouse.Command) (greenhouse.Command, error)
 }
 
+// Authority is the daemon's own certificate authority.
+type Authority interface {
+	// CA describes it.
+	CA() api.CA
+	// RotateCA replaces it; the old one stays good for the overlap.
+	RotateCA(overlap time.Duration) (api.CA, error)
+}
+
 // Stopper stops equipment. A zone of "" means the whole site.
 type Stopper interface {
 	// Stop brings equipment to its safe levels now and holds it there until Resume.
@@ -91,8 +99,8 @@ type Sim interface {
 	Clear(id string) error // "" clears all
 }
 
-// Deps are the rooms behind the API. Sim is nil outside the demo; all others
-// are needed.
+// Deps are the rooms behind the API. Sim is nil outside the demo, Authority
+// where there is none; all others are needed.
 type Deps struct {
 	Store      *store.Store
 	Journal    *journal.Journal
@@ -103,6 +111,7 @@ type Deps struct {
 	Presence   Presence
 	Broker     Broker
 	Health     Health
+	Authority  Authority
 	Sim        Sim
 }
 
@@ -112,6 +121,7 @@ type Options struct {
 	DataDir        string           // for the doctor's look at the disk; "": not looked at
 	Hosts          []string         // names of this machine that TLS clients may use, beside addresses and localhost
 	TLS            *tls.Config      // of ServeRemote's listener, for the doctor's look at its certificate; nil: no TLS
+	NodeTLS        *tls.Config      // the same of the listener for nodes
 	TokenRate      float64          // requests a second a token; 0: 50
 	TokenBurst     int              // requests at once a token; 0: 200
 	MaxConnections int              // a listener; 0: 1024
@@ -135,6 +145,8 @@ type Server struct {
 	limits  limits
 	guesses guesses
 	refusal refusals
+	streams streams
+	verify  slots
 	events  slots
 	lives   slots
 	local   http.Handler
@@ -161,7 +173,8 @@ func New(d Deps, o Options) (*Server, error) {
 	s.limits = limits{rate: rate.Limit(o.TokenRate), burst: o.TokenBurst, byKey: map[string]*rate.Limiter{}}
 	s.guesses = guesses{byAddr: map[string]*rate.Limiter{}}
 	s.refusal = refusals{last: map[string]time.Time{}}
-	s.events, s.lives = newSlots(o.MaxEvents), newSlots(o.MaxLive)
+	s.events, s.lives, s.verify = newSlots(o.MaxEvents), newSlots(o.MaxLive), newSlots(1)
+	s.streams = streams{open: map[string]map[*context.CancelFunc]struct{}{}}
 	s.metrics = newMetrics(s)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	mux := http.NewServeMux()
@@ -226,6 +239,7 @@ func (s *Server) mount(mux *http.ServeMux) error {
 	s.mountAlarms(m)
 	s.mountStreams(m)
 	s.mountAccess(m)
+	s.mountSecurity(m)
 	s.mountSim(m)
 	for id := range m.routes {
 		m.err = errors.Join(m.err, fmt.Errorf("mount %s: the route has no handler", id))

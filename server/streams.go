@@ -215,9 +215,16 @@ func (s *Server) streamEvents(hc huma.Context, since uint64) {
 	}
 }
 
-// streamContext ends with the request or with the server.
+// streamContext ends with the request, with the server, and with the token of
+// the caller.
 func (s *Server) streamContext(hc huma.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(hc.Context())
 	stop := context.AfterFunc(s.ctx, cancel)
-	return ctx, func() { stop(); cancel() }
+	c := callerOf(ctx)
+	if c.token == "" {
+		return ctx, func() { stop(); cancel() }
+	}
+	leave := s.streams.enter(c.token, &cancel)
+	ends := s.endWithToken(c, cancel)
+	return ctx, func() { ends(); leave(); stop(); cancel() }
 }

@@ -23,8 +23,9 @@ type config struct {
 	MQTT    struct {
 		Listen        string `mapstructure:"listen"`          // TCP address for nodes; "" for none
 		TLSListen     string `mapstructure:"tls_listen"`      // TLS address for nodes; "" for none
-		Cert          string `mapstructure:"cert"`            // PEM file
+		Cert          string `mapstructure:"cert"`            // PEM file; "" for the daemon's own authority
 		Key           string `mapstructure:"key"`             // PEM file
+		ClientCA      string `mapstructure:"client_ca"`       // PEM file of who must have signed a client's certificate; "" for none
 		MaxClients    int    `mapstructure:"max_clients"`     // connections in all
 		MaxPerAddress int    `mapstructure:"max_per_address"` // connections from one address, loopback excepted
 	} `mapstructure:"mqtt"`
@@ -32,8 +33,9 @@ type config struct {
 		Socket string `mapstructure:"socket"`
 		Group  string `mapstructure:"group"`  // group of the socket, if it exists
 		Listen string `mapstructure:"listen"` // TLS address; "" for none
-		Cert   string `mapstructure:"cert"`
-		Key    string `mapstructure:"key"`
+		Cert   string `mapstructure:"cert"`   // PEM file; "" for the daemon's own authority
+		Key    string `mapstructure:"key"`    // PEM file
+		Hosts  string `mapstructure:"hosts"`  // names of this machine beside its own, separated by commas
 	} `mapstructure:"api"`
 	Control struct {
 		Period time.Duration `mapstructure:"period"` // between two decisions of a zone, 1s to 15s
@@ -61,6 +63,7 @@ func defaults(p api.Places) map[string]any {
 		"mqtt.tls_listen":      "",
 		"mqtt.cert":            "",
 		"mqtt.key":             "",
+		"mqtt.client_ca":       "",
 		"mqtt.max_clients":     6000,
 		"mqtt.max_per_address": 6000,
 		"api.socket":           p.Socket,
@@ -68,6 +71,7 @@ func defaults(p api.Places) map[string]any {
 		"api.listen":           "",
 		"api.cert":             "",
 		"api.key":              "",
+		"api.hosts":            "",
 		"control.period":       "5s",
 		"telemetry.linger":     "auto",
 		"telemetry.retention":  "10y",
@@ -188,10 +192,12 @@ func (c *config) check() error {
 		return bad("mqtt.listen", `""`, "must name an address, or mqtt.tls_listen: else no node could join")
 	case c.MQTT.Listen == c.MQTT.TLSListen:
 		return bad("mqtt.tls_listen", c.MQTT.TLSListen, "is the address of mqtt.listen")
-	case c.MQTT.TLSListen != "" && (c.MQTT.Cert == "" || c.MQTT.Key == ""):
-		return bad("mqtt.tls_listen", c.MQTT.TLSListen, "needs mqtt.cert and mqtt.key")
-	case c.API.Listen != "" && (c.API.Cert == "" || c.API.Key == ""):
-		return bad("api.listen", c.API.Listen, "needs api.cert and api.key: the API leaves the machine over TLS only")
+	case (c.MQTT.Cert == "") != (c.MQTT.Key == ""):
+		return bad("mqtt.cert", c.MQTT.Cert, "goes with mqtt.key: set both, or neither for a certificate of the daemon's own")
+	case (c.API.Cert == "") != (c.API.Key == ""):
+		return bad("api.cert", c.API.Cert, "goes with api.key: set both, or neither for a certificate of the daemon's own")
+	case c.MQTT.ClientCA != "" && c.MQTT.TLSListen == "":
+		return bad("mqtt.client_ca", c.MQTT.ClientCA, "needs mqtt.tls_listen: certificates of clients exist in TLS only")
 	case c.MQTT.MaxClients < 1 || c.MQTT.MaxClients > 100_000:
 		return bad("mqtt.max_clients", c.MQTT.MaxClients, "must be from 1 to 100000")
 	case c.MQTT.MaxPerAddress < 1:

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 
 	"greenhouse"
 	"greenhouse/edge"
+	"greenhouse/pki"
 )
 
 func newServe() *cobra.Command {
@@ -70,10 +72,14 @@ func (c *config) options(log *slog.Logger) (edge.Options, error) {
 	if err != nil {
 		return edge.Options{}, err
 	}
+	hosts, err := c.hosts()
+	if err != nil {
+		return edge.Options{}, err
+	}
 	o := edge.Options{
 		Version: version, DataDir: c.DataDir, Log: log,
 		MQTTListen: c.MQTT.Listen, MQTTSListen: c.MQTT.TLSListen, MaxClients: c.MQTT.MaxClients, MaxPerAddress: c.MQTT.MaxPerAddress,
-		APISocket: c.API.Socket, APIGroup: c.API.Group, APIListen: c.API.Listen,
+		APISocket: c.API.Socket, APIGroup: c.API.Group, APIListen: c.API.Listen, Hosts: hosts,
 		Period: c.Control.Period, Linger: linger, ClockTrust: edge.ClockTrust(c.Clock.Trust),
 	}
 	if err := c.history(&o); err != nil {
@@ -82,23 +88,38 @@ func (c *config) options(log *slog.Logger) (edge.Options, error) {
 	if o.MQTTTLS, err = serverTLS("mqtt", c.MQTT.TLSListen, c.MQTT.Cert, c.MQTT.Key); err != nil {
 		return o, err
 	}
+	if c.MQTT.ClientCA != "" {
+		if o.MQTTClientCA, err = pki.Pool(c.MQTT.ClientCA); err != nil {
+			return o, err
+		}
+	}
 	o.APITLS, err = serverTLS("api", c.API.Listen, c.API.Cert, c.API.Key)
 	return o, err
 }
 
-// serverTLS loads the certificate of a listener, nil where there is no listener.
+// serverTLS loads the certificate of a listener; nil where there is no listener
+// or the daemon's own authority is to be used.
 func serverTLS(what, listen, cert, key string) (*tls.Config, error) {
-	if listen == "" {
+	if listen == "" || cert == "" {
 		return nil, nil
 	}
-	if st, err := os.Stat(key); err == nil && st.Mode().Perm()&0o044 != 0 {
-		return nil, greenhouse.Invalid("config_invalid", "%s.key %s can be read by others", what, key).WithHint("chmod 600 %s", key)
-	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
+	conf, err := pki.Files(cert, key, nil)
 	if err != nil {
-		return nil, greenhouse.Invalid("config_invalid", "%s.cert and %s.key do not load: %v", what, what, err)
+		return nil, greenhouse.Invalid("config_invalid", "%s.cert and %s.key: %v", what, what, err).WithHint("the key must be the certificate's own and readable by edged alone: chmod 600 %s", key)
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
+	return conf, nil
+}
+
+// hosts returns the configured names of this machine.
+func (c *config) hosts() ([]string, error) {
+	var list []string
+	for h := range strings.FieldsFuncSeq(c.API.Hosts, func(r rune) bool { return r == ',' || r == ' ' }) {
+		if err := pki.CheckHost(h); err != nil {
+			return nil, greenhouse.Invalid("config_invalid", "api.hosts: %v", err)
+		}
+		list = append(list, h)
+	}
+	return list, nil
 }
 
 func newCheckConfig() *cobra.Command {
@@ -124,8 +145,8 @@ func newCheckConfig() *cobra.Command {
 func (c *config) shown() map[string]any {
 	return map[string]any{
 		"data_dir":  c.DataDir,
-		"mqtt":      map[string]any{"listen": c.MQTT.Listen, "tls_listen": c.MQTT.TLSListen, "cert": c.MQTT.Cert, "key": c.MQTT.Key, "max_clients": c.MQTT.MaxClients, "max_per_address": c.MQTT.MaxPerAddress},
-		"api":       map[string]any{"socket": c.API.Socket, "group": c.API.Group, "listen": c.API.Listen, "cert": c.API.Cert, "key": c.API.Key},
+		"mqtt":      map[string]any{"listen": c.MQTT.Listen, "tls_listen": c.MQTT.TLSListen, "cert": c.MQTT.Cert, "key": c.MQTT.Key, "client_ca": c.MQTT.ClientCA, "max_clients": c.MQTT.MaxClients, "max_per_address": c.MQTT.MaxPerAddress},
+		"api":       map[string]any{"socket": c.API.Socket, "group": c.API.Group, "listen": c.API.Listen, "cert": c.API.Cert, "key": c.API.Key, "hosts": c.API.Hosts},
 		"control":   map[string]any{"period": c.Control.Period.String()},
 		"telemetry": map[string]any{"linger": c.Telemetry.Linger, "retention": c.Telemetry.Retention, "max_bytes": c.Telemetry.MaxBytes, "min_free": c.Telemetry.MinFree},
 		"clock":     map[string]any{"trust": c.Clock.Trust},

@@ -18,7 +18,7 @@ import (
 )
 
 func newEvent(a *app) *cobra.Command {
-	c := noun("event", "What happened, numbered without gaps", newEventList(a), newEventWatch(a))
+	c := noun("event", "What happened, numbered without gaps", newEventList(a), newEventWatch(a), newEventVerify(a))
 	c.Aliases = []string{"events"}
 	return c
 }
