@@ -31,7 +31,7 @@ func newNodeCA(a *app) *cobra.Command {
 			}
 			return a.showCA(ca)
 		}
-		if err := a.confirm(yes, "replace the certificate authority; within the overlap every node must be given the new one"); err != nil {
+		if err := a.confirm(ctx, yes, "replace the certificate authority; within the overlap every node must be given the new one"); err != nil {
 			return err
 		}
 		s := int64(overlap / time.Second)
