@@ -144,9 +144,12 @@ func (j job) ingest(data *table) (o outcome, err error) {
 		return o, err
 	}
 	var rows []row
+	if err := s.commit(j.rows(data, 0, nil)); err != nil { // files, segments and names are there
+		return o, err
+	}
 	before := written(j.pids()...)
 	var took time.Duration
-	for i := 0; took < j.For; i++ {
+	for i := 1; took < j.For; i++ {
 		rows = j.rows(data, i, rows[:0])
 		if j.Store == "postgres-n1" {
 			rows = rows[:100]
@@ -228,6 +231,7 @@ func (j job) free(data *table) (o outcome, err error) {
 
 // points stores ten samples of every point and measures the memory that takes.
 func (j job) points(data *table) (o outcome, err error) {
+	data.rows = slices.Clone(data.rows[:10_000])
 	debug.FreeOSMemory()
 	before := memory(os.Getpid())
 	s, err := newStore(j.Store, j.DSN)
@@ -243,7 +247,6 @@ func (j job) points(data *table) (o outcome, err error) {
 	if f, ok := s.(*ours); ok {
 		f.flight.Wait()
 	}
-	data = nil
 	debug.FreeOSMemory()
 	if j.Server != 0 {
 		before = 0

@@ -2,12 +2,14 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -15,7 +17,9 @@ import (
 	"greenhouse/wire"
 )
 
-// login is one MQTT client of the generator.
+// login is one MQTT client of the generator. Its packets are rendered once, from
+// the data; to make a new message only its time and number are written into one,
+// so that the generator takes little of the processors it shares.
 type login struct {
 	id, password string
 	topic        string
@@ -23,29 +27,78 @@ type login struct {
 	node         int
 	sent         int   // messages so far, over all runs: every message is new
 	base         int64 // time of its first sample, ms
-	payload      []byte
-	samples      [2]wire.Sample
+	packets      []packet
 }
+
+// packet is a rendered PUBLISH and where in it what changes stands.
+type packet struct {
+	bytes []byte
+	id    int   // of the packet id
+	times []int // of the samples' times, 13 digits
+	seq   int   // of the number, 7 digits
+}
+
+// Rendered packets of a client, and the number its count begins with: it keeps
+// seven digits.
+const (
+	rendered = 50
+	firstSeq = 1_000_000
+)
 
 // newLogin makes a client that speaks for a node with two values a message.
 func newLogin(uid, password string, node int, data *table, base int64) *login {
 	l := &login{id: uid, password: password, node: node, data: data, base: base, topic: wire.NodeTopic(wire.KindTelemetry, greenhouse.UID(uid)).String()}
-	l.samples = [2]wire.Sample{{Channel: "air_temp", HasAt: true}, {Channel: "air_rh", HasAt: true}}
+	if data == nil {
+		return l
+	}
+	for i := range rendered {
+		row := data.at(node, i*5)
+		l.packets = append(l.packets, l.render(row[0], row[1], base))
+	}
 	return l
+}
+
+func (l *login) render(temp, rh float64, at int64) packet {
+	payload := wire.AppendTelemetry(nil, &wire.Telemetry{Boot: "bench", Seq: firstSeq, HasSeq: true, Samples: []wire.Sample{
+		{Channel: "air_temp", At: greenhouse.Millis(at), HasAt: true, Value: temp}, {Channel: "air_rh", At: greenhouse.Millis(at), HasAt: true, Value: rh}}})
+	b := appendHeader(nil, 0x32, 2+len(l.topic)+2+len(payload))
+	b = appendString(b, l.topic)
+	p := packet{id: len(b)}
+	b = append(append(b, 0, 0), payload...)
+	p.bytes, p.seq = b, bytes.Index(b, strconv.AppendInt(nil, firstSeq, 10))
+	stamp := strconv.AppendInt(nil, at, 10)
+	for i := p.id; ; {
+		k := bytes.Index(b[i:], stamp)
+		if k < 0 {
+			break
+		}
+		p.times = append(p.times, i+k)
+		i += k + len(stamp)
+	}
+	if p.seq < 0 || len(p.times) == 0 {
+		panic(fmt.Sprintf("no place for time and number in %s", payload))
+	}
+	return p
 }
 
 // publish appends the next message as a QoS 1 packet.
 func (l *login) publish(dst []byte) []byte {
-	row := l.data.at(l.node, l.sent)
 	l.sent++
-	for i := range l.samples {
-		l.samples[i].At, l.samples[i].Value = greenhouse.Millis(l.base+int64(l.sent)), row[i]
+	p := &l.packets[l.sent%rendered]
+	binary.BigEndian.PutUint16(p.bytes[p.id:], uint16(l.sent%65535)+1)
+	digits(p.bytes[p.seq:p.seq+7], int64(firstSeq+l.sent))
+	for _, at := range p.times {
+		digits(p.bytes[at:at+13], l.base+int64(l.sent))
 	}
-	l.payload = wire.AppendTelemetry(l.payload[:0], &wire.Telemetry{Boot: "bench", Seq: uint64(l.sent), HasSeq: true, Samples: l.samples[:]})
-	dst = appendHeader(dst, 0x32, 2+len(l.topic)+2+len(l.payload))
-	dst = appendString(dst, l.topic)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(l.sent%65535)+1)
-	return append(dst, l.payload...)
+	return append(dst, p.bytes...)
+}
+
+// digits writes n over b, whose length it has.
+func digits(b []byte, n int64) {
+	for i := len(b) - 1; i >= 0; i-- {
+		b[i] = byte('0' + n%10)
+		n /= 10
+	}
 }
 
 func appendHeader(dst []byte, first byte, n int) []byte {

@@ -327,3 +327,23 @@ func memory(pids ...int) int64 { return proc(pids, "smaps_rollup", "Pss") }
 
 // written is what processes have sent to the device.
 func written(pids ...int) int64 { return proc(pids, "io", "write_bytes") }
+
+// processor is how long a process and its threads have run. A tick is 10 ms on
+// every Linux that Go runs on.
+func processor(pid int) time.Duration {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
+	if len(f) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(f[11], 10, 64)
+	system, _ := strconv.ParseInt(f[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+func (d *daemon) pid() int { return d.cmd.Process.Pid }
+
+func (m *mosquitto) pid() int { return m.cmd.Process.Pid }
