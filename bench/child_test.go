@@ -147,7 +147,11 @@ func (j job) ingest(data *table) (o outcome, err error) {
 	if err := s.commit(j.rows(data, 0, nil)); err != nil { // files, segments and names are there
 		return o, err
 	}
-	before := written(j.pids()...)
+	wrote := func() int64 { return written(j.pids()...) }
+	if mine, ok := s.(*ours); ok { // it knows, in whole pages
+		wrote = func() int64 { return mine.engine.Stats().BytesWritten }
+	}
+	before := wrote()
 	var took time.Duration
 	for i := 1; took < j.For; i++ {
 		rows = j.rows(data, i, rows[:0])
@@ -166,7 +170,7 @@ func (j job) ingest(data *table) (o outcome, err error) {
 	if _, err := s.settle(); err != nil {
 		return o, err
 	}
-	o.Written = written(j.pids()...) - before
+	o.Written = wrote() - before
 	return o, s.close()
 }
 

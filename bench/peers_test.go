@@ -153,7 +153,7 @@ func benchIngest(t *testing.T, r *report) {
 			}
 		}
 	}
-	s := r.section("Storing samples", fmt.Sprintf("100 nodes, 10 values a message. The next batch of 1,000 samples is handed over when the last is durable, except in the last row for edged, where a commit takes what has gathered (%s samples). Bytes written are those the kernel sent to the device for it, final form included, except the TSDB's blocks of the last two hours; that row of edged counts its log in whole pages.", count(median(commits))),
+	s := r.section("Storing samples", fmt.Sprintf("100 nodes, 10 values a message. The next batch of 1,000 samples is handed over when the last is durable, except where edged runs as in the daemon: there a commit takes what has gathered (%s samples). Bytes written include those of the final form (edged counts whole pages itself; of the others, what their processes wrote to files).", count(median(commits))),
 		"", "samples/s", "edged as it runs is", "edged in the same batches is", "bytes written a sample")
 	for _, name := range names {
 		s.row(title(name), count(median(per[name])), ratio(median(per["free"]), median(per[name])), ratio(median(per["ours"]), median(per[name])), fmt.Sprintf("%.1f", median(wrote[name])))

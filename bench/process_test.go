@@ -325,8 +325,10 @@ func proc(pids []int, file, key string) (sum int64) {
 // memory is the resident memory of processes; what they share counts once.
 func memory(pids ...int) int64 { return proc(pids, "smaps_rollup", "Pss") }
 
-// written is what processes have sent to the device.
-func written(pids ...int) int64 { return proc(pids, "io", "write_bytes") }
+// written is what processes have written to files, in bytes: databases write
+// whole pages. The kernel's write_bytes would count a whole large folio of the page
+// cache for every page in it.
+func written(pids ...int) int64 { return proc(pids, "io", "wchar") }
 
 // processor is how long a process and its threads have run. A tick is 10 ms on
 // every Linux that Go runs on.
@@ -342,6 +344,23 @@ func processor(pid int) time.Duration {
 	user, _ := strconv.ParseInt(f[11], 10, 64)
 	system, _ := strconv.ParseInt(f[12], 10, 64)
 	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// counter reads one counter of the daemon's metrics.
+func (d *daemon) counter(t *testing.T, name string) float64 {
+	t.Helper()
+	text, err := d.api.MetricsText(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(text, "\n") {
+		if v, ok := strings.CutPrefix(line, name+" "); ok {
+			n, _ := strconv.ParseFloat(v, 64)
+			return n
+		}
+	}
+	t.Fatalf("the daemon has no metric %s", name)
+	return 0
 }
 
 func (d *daemon) pid() int { return d.cmd.Process.Pid }
