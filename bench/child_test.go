@@ -27,26 +27,27 @@ import (
 // job is one measurement of one store, done by a process of its own.
 type job struct {
 	Store, Do, Dir, DSN string
-	Server              int // pid of the store's server, 0 for none
-	Points, Per         int // points, and how many of them a message carries
+	Rivals              []string // of a duel
+	Server              int      // pid of the store's server, 0 for none
+	Points, Per         int      // points, and how many of them a message carries
 	Days                int
 	For                 time.Duration
 }
 
 // outcome is what it found.
 type outcome struct {
-	Samples  int64
-	PerS     float64
-	Written  int64 // bytes to the device
-	Disk     int64 // bytes on disk
-	Memory   int64 // bytes, beyond what the process had before
-	Open     time.Duration
-	Bins     []time.Duration // sorted
-	Raw      []time.Duration
-	BinsN    int
-	RawN     int
-	Commits  int64
-	TimesP99 time.Duration
+	Samples int64
+	PerS    float64
+	Written int64 // bytes to the device
+	Disk    int64 // bytes on disk
+	Memory  int64 // bytes, beyond what the process had before
+	Open    time.Duration
+	Bins    []time.Duration // sorted
+	Raw     []time.Duration
+	BinsN   int
+	RawN    int
+	Commits int64
+	Each    map[string]outcome // of a duel
 }
 
 // childEnv holds the job of a child.
@@ -113,6 +114,8 @@ func (j job) run() (o outcome, err error) {
 		return j.reopen()
 	case "history":
 		return j.history(data)
+	case "duel":
+		return j.duel(data)
 	}
 	return o, fmt.Errorf("there is no job %q", j.Do)
 }
@@ -298,8 +301,7 @@ func (j job) reopen() (o outcome, err error) {
 	return o, nil
 }
 
-// history stores days of all points, brings them into their final form, and
-// asks.
+// history stores days of all points and measures what they take on disk.
 func (j job) history(data *table) (o outcome, err error) {
 	s, err := newStore(j.Store, j.DSN)
 	if err != nil {
@@ -308,6 +310,14 @@ func (j job) history(data *table) (o outcome, err error) {
 	if err := s.open(j.Dir, j.Points, j.Per); err != nil {
 		return o, err
 	}
+	if o, err = j.store(s, data); err != nil {
+		return o, err
+	}
+	return o, s.close()
+}
+
+// store fills a store with days of all points, in final form, and measures them.
+func (j job) store(s store, data *table) (o outcome, err error) {
 	n := j.Days * 8640
 	begun := time.Now()
 	if err := j.fill(s, data, n); err != nil {
@@ -324,31 +334,57 @@ func (j job) history(data *table) (o outcome, err error) {
 	} else {
 		o.Disk, err = sizeOf(files)
 	}
-	if err != nil || j.For == 0 {
-		return o, errors.Join(err, s.close())
-	}
-	end := stamp(0, n)
-	ask := func(fn func(int, int64, int64) (int, error), from int64) (times []time.Duration, got int, err error) {
-		for k := 0; k < 100 && (k < 5 || time.Since(begun) < j.For); k++ {
-			if k == 0 {
-				begun = time.Now()
-			}
-			at := time.Now()
-			if got, err = fn(k%j.Points, from, end); err != nil {
-				return nil, 0, err
-			}
-			times = append(times, time.Since(at))
+	return o, err
+}
+
+// duel fills several stores with the same days and asks them the same questions
+// in turn, so that what else the machine does meets all alike.
+func (j job) duel(data *table) (o outcome, err error) {
+	stores := map[string]store{}
+	o.Each = map[string]outcome{}
+	for _, name := range j.Rivals {
+		s, err := newStore(name, j.DSN)
+		if err != nil {
+			return o, err
 		}
-		slices.Sort(times)
-		return times, got, nil
+		dir := filepath.Join(j.Dir, name)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return o, err
+		}
+		if err := s.open(dir, j.Points, j.Per); err != nil {
+			return o, err
+		}
+		if o.Each[name], err = j.store(s, data); err != nil {
+			return o, fmt.Errorf("%s: %w", name, err)
+		}
+		stores[name] = s
 	}
-	if o.Bins, o.BinsN, err = ask(s.bins, end-int64(j.Days)*86_400_000); err != nil {
-		return o, err
+	end := stamp(0, j.Days*8640)
+	begun := time.Now()
+	for k := 0; k < 100 && (k < 5 || time.Since(begun) < j.For); k++ {
+		for i := range j.Rivals {
+			name := j.Rivals[(i+k)%len(j.Rivals)]
+			x, s := o.Each[name], stores[name]
+			at := time.Now()
+			if x.BinsN, err = s.bins(k%j.Points, end-int64(j.Days)*86_400_000, end); err != nil {
+				return o, err
+			}
+			x.Bins = append(x.Bins, time.Since(at))
+			at = time.Now()
+			if x.RawN, err = s.raw(k%j.Points, end-86_400_000, end); err != nil {
+				return o, err
+			}
+			x.Raw = append(x.Raw, time.Since(at))
+			o.Each[name] = x
+		}
 	}
-	if o.Raw, o.RawN, err = ask(s.raw, end-86_400_000); err != nil {
-		return o, err
+	for name, x := range o.Each {
+		slices.Sort(x.Bins)
+		slices.Sort(x.Raw)
+		o.Each[name] = x
+		err = errors.Join(err, stores[name].close())
 	}
-	return o, s.close()
+	return o, err
 }
 
 // sizeOf adds up what files below dir occupy.

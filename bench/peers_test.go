@@ -195,20 +195,22 @@ func benchHistory(t *testing.T, r *report) {
 func benchQueries(t *testing.T, r *report) {
 	names := contenders(t, r)
 	bins, raw := map[string][]time.Duration{}, map[string][]time.Duration{}
-	s := r.section("Questions", "One point out of 10 with 30 days every 10 s, in final form, warm; 100 times, of all points in turn. edged answers 30 days by hours (720 bins), the others make 500 bins of all samples.",
+	s := r.section("Questions", "One point out of 10 with 30 days every 10 s, in final form, warm; all stores asked in turn in one process, up to 100 times, of all points. edged answers 30 days by hours (720 bins), the others make 500 bins of all samples.",
 		"", "bytes a sample", "30 days → bins, median", "99 of 100", "edged takes", "1 day raw, median", "99 of 100", "edged takes")
 	size := map[string]float64{}
-	for _, name := range names {
-		j, p := with(t, job{Store: name, Do: "history", Points: 10, Per: 10, Days: 30, For: 4 * time.Second})
-		o, err := child(t, j)
-		if p != nil {
-			p.stop()
-		}
-		os.RemoveAll(j.Dir)
-		if err != nil {
-			t.Error(err)
-			continue
-		}
+	j := job{Store: "duel", Do: "duel", Rivals: names, Points: 10, Per: 10, Days: 30, For: 25 * time.Second}
+	if slices.Contains(names, "postgres") {
+		p := newPostgres(t)
+		defer p.stop()
+		j.DSN, j.Server = p.dsn(), p.cmd.Process.Pid
+	}
+	j, _ = with(t, j)
+	all, err := child(t, j)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for name, o := range all.Each {
 		bins[name], raw[name], size[name] = o.Bins, o.Raw, float64(o.Disk)/float64(o.Samples)
 		if o.RawN != 8640 || o.BinsN < 490 {
 			t.Errorf("%s answered with %d bins and %d samples", name, o.BinsN, o.RawN)
