@@ -5,6 +5,7 @@ GO      ?= go
 TOOL    := $(GO) tool -modfile=tools/go.mod
 FUZZ    ?= 10s
 KILLS   ?= 200
+COUNT   ?= 6
 SEED    ?= 1
 export CGO_ENABLED ?= 0
 
@@ -34,8 +35,13 @@ sim: ## run every scenario
 fuzz: ## fuzz every decoder for FUZZ (default 10s) each
 	./scripts/fuzz.sh $(FUZZ)
 
-bench: ## run the benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: ## run the benchmarks COUNT (default 6) times and summarise them
+	@mkdir -p bin
+	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) ./... > bin/bench.txt || { cat bin/bench.txt; exit 1; }
+	$(TOOL) benchstat bin/bench.txt
+
+bench-peers: ## compare with mosquitto, SQLite, Prometheus and PostgreSQL (5 minutes; writes docs/benchmarks.md)
+	cd bench && BENCH_PEERS=1 $(GO) test -count=1 -timeout 10m -run '^TestPeers$$' -v .
 
 bench-control: ## compare control with that of other products: tracking with wear, and faults
 	GREENHOUSE_BENCH=1 $(GO) test -timeout 60m -count=1 -run 'TestControlBenchmark|TestFaultSurvival' -v ./sim
