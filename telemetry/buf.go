@@ -74,19 +74,6 @@ func (b *buf) insert(c cell) {
 	}
 }
 
-// remove takes the reading at off away and returns it.
-func (b *buf) remove(off uint32) (cell, bool) {
-	for _, list := range [...]*[]cell{&b.cells, &b.late} {
-		if i, ok := place(*list, off); ok {
-			c := (*list)[i]
-			*list = slices.Delete(*list, i, i+1)
-			b.settle() // late must not outlast the last of cells
-			return c, true
-		}
-	}
-	return cell{}, false
-}
-
 // settle merges late into cells, in place and from the end.
 func (b *buf) settle() {
 	i, j := len(b.cells)-1, len(b.late)-1

@@ -114,7 +114,7 @@ func writeParquet(out io.Writer, lines io.Reader) error {
 func (a *app) exportGaps(ctx context.Context, c *client.Client, ids []greenhouse.PointID, span client.Span, path string) error {
 	r, w := io.Pipe()
 	go func() { _ = w.CloseWithError(writeGaps(ctx, w, c, ids, span)) }() // never fails
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	return a.download(path, r, 0o666)
 }
 
