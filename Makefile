@@ -7,6 +7,7 @@ FUZZ    ?= 10s
 KILLS   ?= 200
 COUNT   ?= 6
 SEED    ?= 1
+RACE    ?= ./store ./journal ./fleet ./actuation ./broker ./server ./edge
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
@@ -27,7 +28,7 @@ test: ## run all tests
 check: lint test ## lint, then all tests
 
 race: ## run the tests of the concurrent rooms under the race detector
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m -skip 'DayOfFaults|SlowDisk|Bench' ./store ./journal ./fleet ./actuation ./broker ./server ./edge
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m -skip 'DayOfFaults|SlowDisk|Bench' $(RACE)
 
 sim: ## run every scenario
 	$(GO) test -run 'Scenario|Demo|Run' -v ./sim ./edge
