@@ -234,8 +234,7 @@ func (r *replay) run(ctx context.Context) error {
 // worth an end: it shows a wrong format.
 func (r *replay) refuse(message string, err error) {
 	r.sum.Refused += int64(len(r.columns))
-	line, _ := r.rows.FieldPos(0)
-	r.o.Log.Warn(message, "line", line, "err", err)
+	r.o.Log.Warn(message, "row", r.sum.Rows, "err", err)
 }
 
 // row sends one row.
