@@ -83,8 +83,15 @@ func (c *Controller) returned(a *actuator, absence time.Duration, now time.Time)
 	if a.hold != nil {
 		held = min(held, max(0, a.hold.leaseEnd.Sub(a.node.away)))
 	}
-	c.void(a, now)
-	a.known, a.differs, a.confirmed, a.retryAt = false, time.Time{}, false, time.Time{}
+	a.known, a.differs, a.confirmed = false, time.Time{}, false
+	if o := a.hold; o != nil && o.silent() && o.cmd.Value == a.spec.Safe {
+		o.nextTry = now // nobody answered it yet: the same one again, not one more for every session
+	} else {
+		c.void(a, now)
+	}
+	if a.failures == 0 || a.level != a.spec.Safe || a.eq.Level != a.spec.Safe {
+		a.retryAt = time.Time{} // else it was told in vain that it is safe: not again with every session
+	}
 	if absence >= held {
 		a.eq.Drive(a.spec, a.spec.Safe, a.node.away.Add(held))
 	}

@@ -206,7 +206,7 @@ type decisions struct{ d *Daemon }
 func (a decisions) Control() api.ControlStatus {
 	r := a.d.loop.Last()
 	return api.ControlStatus{PeriodS: a.d.opts.Period.Seconds(), LastCycle: greenhouse.MillisOf(r.At), TookMS: float64(r.Took) / float64(time.Millisecond),
-		Total: r.Total, OK: r.OK, Failed: r.Failed, Epoch: a.d.epoch}
+		Total: r.Total, OK: r.OK, Failed: r.Failed, Epoch: a.d.epoch.Load()}
 }
 
 // Decided implements server.Automation.

@@ -60,7 +60,8 @@ type Daemon struct {
 	inbound *inbound
 	clerk   *clerk
 	clock   *clockWatch
-	epoch   uint64
+	epoch   atomic.Uint64 // of the commands of this run; a node may raise it
+	fences  fences
 
 	ctx       context.Context // ends when the stop begins
 	cancel    context.CancelFunc
@@ -108,8 +109,9 @@ func (d *Daemon) openStore() error {
 	}
 	d.store = s
 	d.teardown.push("registry", func(context.Context) error { return s.Close() })
-	return s.Update(func(tx *store.Tx) (err error) {
-		d.epoch, err = tx.NextEpoch()
+	return s.Update(func(tx *store.Tx) error {
+		epoch, err := tx.NextEpoch()
+		d.epoch.Store(epoch)
 		return err
 	})
 }
@@ -120,7 +122,7 @@ func (d *Daemon) openJournal() (err error) {
 	}
 	d.clerk = newClerk(d.journal, d.log)
 	d.teardown.push("clerk", func(context.Context) error { d.clerk.Close(); return nil })
-	started := greenhouse.Event{Code: "daemon_started", Detail: detail("version", d.opts.Version, "epoch", d.epoch)}
+	started := greenhouse.Event{Code: "daemon_started", Detail: detail("version", d.opts.Version, "epoch", d.epoch.Load())}
 	if err := d.noteRecovery(); err != nil {
 		return err
 	}
@@ -254,7 +256,7 @@ func (d *Daemon) Start(context.Context) error {
 		d.work.Go(func() { run(d.ctx) })
 	}
 	d.ready.Store(true)
-	d.log.Info("ready", "version", d.opts.Version, "data", d.opts.DataDir, "mqtt", d.opts.MQTTListen, "api", d.opts.APISocket, "epoch", d.epoch)
+	d.log.Info("ready", "version", d.opts.Version, "data", d.opts.DataDir, "mqtt", d.opts.MQTTListen, "api", d.opts.APISocket, "epoch", d.epoch.Load())
 	return nil
 }
 

@@ -25,7 +25,7 @@ const bucketWear = "equipment"
 func (d *Daemon) openActuation() error {
 	reg := d.store.Registry()
 	o := actuation.Options{
-		Store: commands{d}, Publisher: commands{d}, Epoch: d.epoch, ClockTrusted: d.clock.Trusted(), StoppedAll: reg.StopAll,
+		Store: commands{d}, Publisher: commands{d}, Epoch: d.epoch.Load(), ClockTrusted: d.clock.Trusted(), StoppedAll: reg.StopAll,
 		Now: d.opts.Now, Log: d.log, OnVerdict: d.levelChanged,
 	}
 	for z := range reg.Stopped {

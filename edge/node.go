@@ -361,7 +361,11 @@ func (in *inbound) commandReport(uid greenhouse.UID, m *broker.Delivery) {
 		in.malformed(uid, m, err)
 		return
 	}
+	order, ours := in.d.actuators.Order(r.ID) // before the report ends it
 	in.d.actuators.Report(uid, actuation.Report{ID: r.ID, Status: r.Status, Value: r.Value, Error: r.Error}, settle(m))
+	if ours && r.Status == greenhouse.CommandFenced {
+		in.fenced(uid, order, r)
+	}
 }
 
 // time answers a node that has no clock.

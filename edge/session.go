@@ -61,7 +61,11 @@ func (in *inbound) SessionClosed(s broker.Session, cause error) {
 		in.d.dropRetained(uid) // its will came after it was retired
 	}
 	now := in.d.opts.Now()
-	in.d.presence.Closed(uid, s.Opened, now)
+	if cause == nil {
+		in.d.presence.Left(uid, s.Opened, now)
+	} else {
+		in.d.presence.Closed(uid, s.Opened, now)
+	}
 	off := &telemetry.Batch{Node: uid, Arrived: now, QoS0: true, Readings: []greenhouse.Reading{
 		{Point: greenhouse.NodePoint(uid, "online"), At: greenhouse.MillisOf(now), Value: 0}}}
 	if err := in.d.telemetry.Submit(in.d.ctx, off); err != nil {

@@ -141,6 +141,17 @@ func (p *Presence) Closed(uid greenhouse.UID, opened, now time.Time) {
 	})
 }
 
+// Left is [Presence.Closed] for a node that took its leave: one that sleeps
+// between its readings, or a person at the bench, comes and goes and does not flap.
+func (p *Presence) Left(uid greenhouse.UID, opened, now time.Time) {
+	p.update(uid, now, func(e *presence) string {
+		if e.session.Equal(opened) {
+			e.session, e.ended = time.Time{}, now
+		}
+		return "session_ended"
+	})
+}
+
 // Status notes a heartbeat, or with online false a will or a farewell. One of a
 // node that has a session changes nothing: the end of the session will.
 func (p *Presence) Status(uid greenhouse.UID, online bool, now time.Time) {

@@ -277,3 +277,20 @@ func TestPresenceLaws(t *testing.T) {
 		}
 	})
 }
+
+func TestOneThatTakesItsLeaveDoesNotFlap(t *testing.T) {
+	w := newWatch()
+	for range 10 { // as a node that sleeps, or somebody with a publishing tool
+		opened := w.now
+		w.Opened(uid, opened)
+		w.pass(2*time.Second, true)
+		w.Left(uid, opened, w.now)
+		w.pass(20*time.Second, false)
+		if w.alarm("node_flapping") {
+			t.Fatal("got node_flapping of a node that says goodbye")
+		}
+	}
+	if w.online() {
+		t.Error("got online 20 s after its goodbye")
+	}
+}

@@ -115,6 +115,7 @@ func (f *Firmware) command(now time.Time, payload []byte) {
 		f.answer(known.Report)
 	case c.Epoch < f.mem.Epoch:
 		r := f.refusal(c, greenhouse.CommandFenced, "epoch %d is lower than %d, which was seen", c.Epoch, f.mem.Epoch)
+		r.Detail = fmt.Appendf(nil, `{"epoch":%d}`, f.mem.Epoch)
 		f.settle(c, r, known == nil)
 	case f.expired(c, now):
 		f.settle(c, f.refusal(c, greenhouse.CommandExpired, "it expired, or the time is not known"), known == nil)
