@@ -2,6 +2,7 @@ package actuation_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,9 +22,13 @@ type wire struct {
 	mute    atomic.Bool
 	wg      sync.WaitGroup
 	level   sync.Map // uid → level last told
+	pulses  atomic.Int64
 }
 
 func (p *wire) Publish(c greenhouse.Command) error {
+	if c.Op == greenhouse.OpPulse {
+		p.pulses.Add(1)
+	}
 	if c.Op == greenhouse.OpStop {
 		p.level.Store(c.Node, 0.0)
 	} else if c.Op == greenhouse.OpSet {
@@ -167,6 +172,62 @@ func TestStopDoesNotWaitForTheDisk(t *testing.T) {
 		cancel()
 		wg.Wait()
 		pub.wg.Wait()
+	})
+}
+
+// TestControlGoesOnWhileTheDiskHangs: for as long as a save does not come back,
+// levels go on, off and are renewed; what a node reports is acknowledged when it
+// is on disk and not before; no pulse leaves, then or later.
+func TestControlGoesOnWhileTheDiskHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pub, hang := &wire{}, &hung{release: make(chan struct{})}
+		pub.mute.Store(true)
+		ctl, err := actuation.New(actuation.Options{Store: hang, Publisher: pub, Epoch: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctl.Sync(actuation.Plant{Actuators: []actuation.Actuator{
+			{Point: "a/heater", Zone: "a", Node: "relay-a", Channel: "heater", Class: greenhouse.ClassHeaterSSR},
+			{Point: "a/pump_acid", Zone: "a", Node: "pump-a", Channel: "pump_acid", Class: greenhouse.ClassDosingPump},
+		}})
+		ctl.NodeOnline("relay-a", "b")
+		ctl.NodeOnline("pump-a", "b")
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { ctl.Run(ctx) })
+		decide := func(level float64, d time.Duration) {
+			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(5 * time.Second) {
+				ctl.Apply("a", time.Now(), []actuation.Want{{Point: "a/heater", Claims: []greenhouse.Claim{{Priority: greenhouse.PriorityLoop, Value: level}}}, {Point: "a/pump_acid"}})
+			}
+		}
+		var acked atomic.Bool
+		decide(1, 10*time.Second)
+		on, _ := ctl.Level("a/heater")
+		ctl.Report("relay-a", actuation.Report{ID: on.Command, Status: greenhouse.CommandDone}, func(error) { acked.Store(true) })
+		decide(1, 3*time.Minute)
+		if l, _ := ctl.Level("a/heater"); l.Command != on.Command || l.LeaseUntil.Sub(greenhouse.MillisOf(time.Now())) <= 0 {
+			t.Errorf("got %+v, want the heater's lease renewed under command %s", l, on.Command)
+		}
+		if _, err := ctl.Command(ctx, greenhouse.Command{Op: greenhouse.OpPulse, Node: "pump-a", Channel: "pump_acid", DurMs: 1000, Cause: "anna"}); !errors.Is(err, greenhouse.ErrUnavailable) {
+			t.Errorf("a pulse: got %v, want it refused, for its intent is not on disk", err)
+		}
+		decide(0, 10*time.Second)
+		if got, _ := pub.level.Load(greenhouse.UID("relay-a")); got != 0.0 {
+			t.Errorf("got level %v, want the heater off", got)
+		}
+		if acked.Load() {
+			t.Error("a report was acknowledged before it was on disk")
+		}
+		close(hang.release)
+		decide(0, time.Minute)
+		if !acked.Load() {
+			t.Error("a report was never acknowledged")
+		}
+		if n := pub.pulses.Load(); n != 0 {
+			t.Errorf("%d pulses left, want none", n)
+		}
+		cancel()
+		wg.Wait()
 	})
 }
 

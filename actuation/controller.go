@@ -47,6 +47,7 @@ type book struct {
 	events []greenhouse.Event
 	acks   []func(error)
 	failed bool // the last save failed
+	saving bool // a save is under way
 }
 
 // latch is an emergency stop: ordered here, by the registry, or both.

@@ -16,46 +16,88 @@ type batch struct {
 	verdicts []greenhouse.Verdict
 }
 
+// errSaving says that a save has not come back from the disk.
+func errSaving() error {
+	return greenhouse.Unavailable("saving", "the disk has not answered for a while; levels are controlled without it").
+		WithHint("look at greenctl doctor: a card that hangs is about to die")
+}
+
 // flush publishes the stops, saves what changed in one transaction, publishes
-// the rest, and tells everybody who waited.
+// the rest, and tells everybody who waited. A save that takes longer than
+// SavePatience goes on by itself: levels leave without it, for they end by
+// themselves; pulses and acknowledgements wait for it, and so does the next save.
 func (c *Controller) flush() error {
 	c.flushing <- struct{}{}
 	defer func() { <-c.flushing }()
 	c.publishStops()
-	b := c.take()
-	var err error
-	if len(b.commands)+len(b.events) > 0 {
-		err = c.o.Store.SaveCommands(b.commands, b.events)
+	b, busy := c.take()
+	err := errSaving()
+	if !busy {
+		err = c.store(b)
 	}
-	ended := c.saved(b, err)
 	for _, o := range b.outbox {
 		c.publish(o)
-	}
-	for _, ack := range b.acks {
-		ack(err)
 	}
 	for _, v := range b.verdicts {
 		c.o.OnVerdict(v)
 	}
-	for _, cmd := range ended {
-		c.o.OnCommand(cmd)
-	}
 	return err
 }
 
-// take empties the book into a batch.
-func (c *Controller) take() batch {
+// take empties the book into a batch. While a save is under way, what is to be
+// saved and who waits for that stay in the book.
+func (c *Controller) take() (b batch, busy bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b := batch{orders: c.book.dirty, events: c.book.events, outbox: c.book.outbox, acks: c.book.acks, verdicts: c.verdicts}
-	c.book.dirty, c.book.events, c.book.outbox, c.book.acks, c.verdicts = nil, nil, nil, nil, nil
+	b.outbox, b.verdicts = c.book.outbox, c.verdicts
+	c.book.outbox, c.verdicts = nil, nil
+	if c.book.saving {
+		return b, true
+	}
+	b.orders, b.events, b.acks = c.book.dirty, c.book.events, c.book.acks
+	c.book.dirty, c.book.events, c.book.acks = nil, nil, nil
 	if len(b.orders) > 0 {
 		b.commands = make([]greenhouse.Command, len(b.orders))
 	}
 	for i, o := range b.orders {
 		b.commands[i], o.dirty = o.cmd, false
 	}
-	return b
+	c.book.saving = len(b.commands)+len(b.events) > 0
+	return b, false
+}
+
+// store saves a batch and settles it, and returns early where that takes too long.
+func (c *Controller) store(b batch) error {
+	if len(b.commands)+len(b.events) == 0 {
+		c.settle(b, nil)
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() {
+		err := c.o.Store.SaveCommands(b.commands, b.events)
+		c.settle(b, err)
+		done <- err
+	}()
+	patience := time.NewTimer(c.o.SavePatience)
+	defer patience.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-patience.C:
+		c.log.Warn("the disk does not answer; levels are controlled without it", "waited", c.o.SavePatience)
+		return errSaving()
+	}
+}
+
+// settle notes how a save went and tells who waited for it.
+func (c *Controller) settle(b batch, err error) {
+	ended := c.saved(b, err)
+	for _, ack := range b.acks {
+		ack(err)
+	}
+	for _, cmd := range ended {
+		c.o.OnCommand(cmd)
+	}
 }
 
 // saved notes how the transaction went and returns the commands that are
@@ -66,7 +108,10 @@ func (c *Controller) saved(b batch, err error) []greenhouse.Command {
 	defer c.mu.Unlock()
 	if len(b.commands)+len(b.events) > 0 {
 		c.stats.Saves++
-		c.book.failed = err != nil
+		c.book.failed, c.book.saving = err != nil, false
+		if err == nil && len(c.book.dirty)+len(c.book.events)+len(c.book.acks) > 0 { // gathered while the disk was slow
+			poke(c.save)
+		}
 	}
 	if err != nil {
 		c.stats.SaveErrors++

@@ -41,6 +41,9 @@ func (c *Controller) Command(ctx context.Context, cmd greenhouse.Command) (green
 	saveErr := c.flush()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if saveErr != nil && o.cmd.Op == greenhouse.OpPulse && !o.saved && o.open() { // no intent, no dose; nor one later, when nobody expects it
+		c.finish(o, greenhouse.CommandCancelled, "its intent could not be saved in time, so it was not sent", c.now())
+	}
 	if saveErr != nil && !o.saved && o.cmd.State == greenhouse.CommandCancelled {
 		return o.cmd, greenhouse.Unavailable("not_saved", "the order could not be stored, so it was not sent: %v", saveErr)
 	}

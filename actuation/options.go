@@ -53,6 +53,9 @@ type Options struct {
 	Stagger     time.Duration                            // between two starts on one node, against inrush; 0: 1 s, negative: none
 	Follow      time.Duration                            // how long a report may differ from the level before it is corrected; 0: 10 s
 	Travel      time.Duration                            // how long a node may work on an accepted level; 0: 5 min
+	// SavePatience is how long levels wait to be saved before they are published
+	// all the same, as on a card that hangs for half a minute. 0: 2 s.
+	SavePatience time.Duration
 }
 
 // defaults returns the options with every zero value replaced.
@@ -67,6 +70,7 @@ func (o Options) defaults() Options {
 	set(&o.Stagger, time.Second)
 	set(&o.Follow, 10*time.Second)
 	set(&o.Travel, 5*time.Minute)
+	set(&o.SavePatience, 2*time.Second)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

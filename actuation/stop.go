@@ -205,7 +205,7 @@ func (c *Controller) leftOver(ctx context.Context, err error) error {
 func (c *Controller) unsavedLeft() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.book.dirty) > 0 && !c.book.failed
+	return c.book.saving || len(c.book.dirty) > 0 && !c.book.failed
 }
 
 // unconfirmed returns how many actuators on nodes that are online have not
