@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"time"
 
@@ -35,6 +36,9 @@ func (b *Broker) login(c *conn, pk *packets.Packet) error {
 	who, r := b.authenticate(c, pk)
 	if r == nil {
 		r = b.checkIdentity(&who, pk)
+	}
+	if r == nil && who.Admit != nil {
+		r = b.settle(c, &who)
 	}
 	if r != nil {
 		return b.turnDown(c, r)
@@ -147,15 +151,37 @@ func (b *Broker) authenticate(c *conn, pk *packets.Packet) (Principal, *refusal)
 		}
 		return who, nil
 	case errors.Is(err, greenhouse.ErrUnavailable):
-		return who, &refusal{RefusedUnavailable, codeServerUnavailable, "", "credentials cannot be checked now"}
+		return who, unchecked()
 	}
+	return who, b.wrong(c, login)
+}
+
+func unchecked() *refusal {
+	return &refusal{RefusedUnavailable, codeServerUnavailable, "", "credentials cannot be checked now"}
+}
+
+// wrong counts a failed login and holds the answer back if there were many.
+func (b *Broker) wrong(c *conn, login string) *refusal {
 	if l := &b.opts.Limits; !c.place.local || l.LimitLoopback {
 		if d := b.throttle.failed(c.place, login, l.LoginFailures, b.opts.Now()); d > 0 {
 			_ = c.wait(min(d, time.Until(c.deadline)))
-			return who, &refusal{RefusedThrottled, codeBadLogin, "", "wrong credentials, again and again"}
+			return &refusal{RefusedThrottled, codeBadLogin, "", "wrong credentials, again and again"}
 		}
 	}
-	return who, &refusal{RefusedLogin, codeBadLogin, "", "wrong credentials"}
+	return &refusal{RefusedLogin, codeBadLogin, "", "wrong credentials"}
+}
+
+// settle lets the owner settle a login before it is confirmed.
+func (b *Broker) settle(c *conn, who *Principal) *refusal {
+	ctx, cancel := context.WithDeadline(c.ctx, c.deadline)
+	defer cancel()
+	switch err := who.Admit(ctx); {
+	case err == nil:
+		return nil
+	case errors.Is(err, greenhouse.ErrForbidden):
+		return b.wrong(c, who.Login)
+	}
+	return unchecked()
 }
 
 // checkIdentity holds the client id and the will against the login.

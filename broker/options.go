@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -23,6 +24,12 @@ type Principal struct {
 	Publish   []string // topic filters it may publish to, and have a will on
 	Subscribe []string // topic filters that must cover what it subscribes to
 	Node      bool     // a node or a joining device: one session, client id = login; else any client id
+
+	// Admit is called once the login is found good in every respect, before the
+	// client hears of it, on the same goroutine. ErrForbidden refuses the login, any
+	// other error tells the client to come back. ctx ends when the client has waited
+	// long enough. Nil admits.
+	Admit func(ctx context.Context) error
 }
 
 // Handler is the owner's side. See the package documentation for the goroutines

@@ -201,7 +201,7 @@ func (d *Daemon) openInbound() error {
 }
 
 func (d *Daemon) openBroker() error {
-	b, err := broker.New(broker.Options{Auth: access{d.store}, Handler: d.inbound, Log: d.log, Now: d.opts.Now, Limits: d.opts.Broker, Retain: []string{"gh/n/+/status"}})
+	b, err := broker.New(broker.Options{Auth: access{d.store, d.inbox}, Handler: d.inbound, Log: d.log, Now: d.opts.Now, Limits: d.opts.Broker, Retain: []string{"gh/n/+/status"}})
 	if err != nil {
 		return err
 	}

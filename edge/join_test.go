@@ -172,3 +172,37 @@ func TestPreRegistered(t *testing.T) {
 		}
 	})
 }
+
+// TestFirstLoginSettlesTheSecret: of several answers a device may act on any. The
+// one it logs in with is good for ever, the others end, and no hello that comes
+// after its CONNACK gets another, however soon.
+func TestFirstLoginSettlesTheSecret(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := start(t)
+		d := h.login(hardware, h.pair())
+		d.subscribe(wire.JoinSubscribe(hardware)...)
+		var answers []wire.Welcome
+		for range 5 {
+			d.tell("gh/hello/"+hardware, hello("ph"))
+			w, err := wire.DecodeWelcome(d.next().payload)
+			if err != nil || w.Secret == "" {
+				t.Fatalf("welcome %+v, %v", w, err)
+			}
+			answers = append(answers, w)
+		}
+		h.login(string(answers[1].UID), answers[1].Secret)
+		d.tell("gh/hello/"+hardware, hello("ph"))
+		if w, err := wire.DecodeWelcome(d.next().payload); err != nil || !w.OK || w.Secret != "" {
+			t.Errorf("a hello after the login: %+v, %v, want no secret", w, err)
+		}
+		pass(2 * time.Minute) // the grace time of replaced secrets
+		h.login(string(answers[1].UID), answers[1].Secret)
+		for i, w := range answers {
+			if d, err := h.connect(string(w.UID), w.Secret); (err == nil) != (i == 1) {
+				t.Errorf("secret %d: %v, want only that of the first login to work", i, err)
+			} else if err == nil {
+				d.Close(true)
+			}
+		}
+	})
+}

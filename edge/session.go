@@ -5,7 +5,6 @@ import (
 
 	"greenhouse"
 	"greenhouse/broker"
-	"greenhouse/store"
 	"greenhouse/telemetry"
 )
 
@@ -31,16 +30,6 @@ func (in *inbound) SessionOpened(s broker.Session) {
 	if s.TookOver {
 		in.d.clerk.strange(greenhouse.Event{TS: greenhouse.MillisOf(s.Opened), Code: "session_takeover", Source: greenhouse.NodeSource(uid),
 			Actor: string(greenhouse.NodeSource(uid)), Detail: detail("address", s.Remote.String())})
-	}
-	if !in.d.store.Registry().HasLoggedIn(uid) {
-		in.d.inbox.Submit(in.d.ctx, job{
-			apply: func(tx *store.Tx) error { _, err := tx.MarkLoggedIn(uid); return err },
-			done: func(err error) {
-				if err != nil {
-					in.log.Warn("first login not recorded", "node", uid, "error", err)
-				}
-			},
-		})
 	}
 }
 

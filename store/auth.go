@@ -76,20 +76,20 @@ func (tx *Tx) issueSecret(uid greenhouse.UID, now time.Time) (string, error) {
 	return secret, tx.setCredential(string(uid), c)
 }
 
-// MarkLoggedIn notes that a node logged in with its secret, so that no hello
-// gets another one. It reports whether that was the first time.
-func (tx *Tx) MarkLoggedIn(uid greenhouse.UID) (bool, error) {
+// Admit settles the first login of a node: the secret it came with is the only one
+// from now on, whichever of several answers it was from, and no hello gets another.
+// A secret that is not good, or no longer, is ErrForbidden. Of a node that has
+// logged in before it changes nothing.
+func (tx *Tx) Admit(uid greenhouse.UID, secret string) error {
 	old, ok := tx.reg.credentials[string(uid)]
-	if !ok {
-		_, err := tx.reg.ruleKnown(uid)
-		return false, err
+	hash := hashSecret(secret)
+	switch {
+	case !ok || !old.matches(hash, greenhouse.MillisOf(tx.at)):
+		return refused()
+	case old.LoggedIn:
+		return nil
 	}
-	if old.LoggedIn {
-		return false, nil
-	}
-	c := *old
-	c.LoggedIn = true
-	return true, tx.setCredential(string(uid), &c)
+	return tx.setCredential(string(uid), &credential{Hash: hash, LoggedIn: true})
 }
 
 // RotateKey gives a node a new secret and returns it; the one before ends at once.
@@ -139,7 +139,7 @@ type Principal struct {
 	Login      string
 	UID        greenhouse.UID        // of a node
 	HardwareID greenhouse.HardwareID // of a node or a joining device
-	First      bool                  // of a node: it never logged in before; see MarkLoggedIn
+	First      bool                  // of a node: it never logged in before; see Admit
 	Publish    []string              // of an account: the filters it was given
 	Subscribe  []string
 }

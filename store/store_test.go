@@ -126,7 +126,13 @@ func TestJoinThenLogIn(t *testing.T) {
 			t.Errorf("login with a secret of the joining: got %+v, %v", p, err)
 		}
 	}
-	update(t, s, func(tx *store.Tx) error { _, err := tx.MarkLoggedIn("ph-a4cf12b3de01"); return err })
+	if err := s.Update(func(tx *store.Tx) error { return tx.Admit("ph-a4cf12b3de01", "a guess") }); !errors.Is(err, greenhouse.ErrForbidden) {
+		t.Errorf("admitted with a guess: %v", err)
+	}
+	update(t, s, func(tx *store.Tx) error { return tx.Admit("ph-a4cf12b3de01", first.Secret) })
+	if _, err := s.Authenticate("ph-a4cf12b3de01", second.Secret); err == nil {
+		t.Error("a secret the node did not take still works")
+	}
 	third, err := join()
 	if err != nil || !third.Conflict || third.Secret != "" {
 		t.Errorf("join after the login: got %+v, %v, want a conflict and no secret", third, err)
