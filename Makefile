@@ -5,13 +5,14 @@ GO      ?= go
 TOOL    := $(GO) tool -modfile=tools/go.mod
 FUZZ    ?= 10s
 KILLS   ?= 200
+HISTORIES ?= 10000
 COUNT   ?= 6
 SEED    ?= 1
-RACE    ?= ./store ./journal ./fleet ./actuation ./broker ./server ./edge
+RACE    ?= ./store ./journal ./fleet ./actuation ./broker ./server ./edge ./edge/proof
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check race sim fuzz bench bench-control kill lint fmt cover deb docs clean
+.PHONY: help build demo test check race sim fuzz bench bench-control kill linear lint fmt cover deb docs clean
 
 help: ## show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +50,10 @@ bench-control: ## compare control with that of other products: tracking with wea
 
 kill: build ## SIGKILL a loaded daemon KILLS times (default 200) and count what was lost
 	KILLS=$(KILLS) SEED=$(SEED) $(GO) test -timeout 60m -run TestKillCampaign -v ./cmd/edged
+
+linear: ## check HISTORIES (default 10000) random concurrent histories of the registry; evidence in bin/evidence
+	@mkdir -p bin/evidence
+	HISTORIES=$(HISTORIES) SEED=$(SEED) EVIDENCE=$(CURDIR)/bin/evidence $(GO) test -count=1 -timeout 60m -run 'TestRegistryIsLinearizable$$' -v ./edge/proof
 
 lint: ## vet, formatting and golangci-lint
 	$(GO) vet ./...

@@ -40,7 +40,7 @@ func connack3(code byte) byte {
 		return 1
 	case codeBadClientID:
 		return 2
-	case codeServerUnavailable, codeQuota:
+	case codeServerUnavailable, codeShuttingDown, codeTakenOver, codeQuota: // its credentials are good: it may come back
 		return 3
 	case codeBadLogin:
 		return 4
