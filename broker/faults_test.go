@@ -495,7 +495,7 @@ func TestNewestConnectionWins(t *testing.T) {
 	waitFor(t, func() bool { return h.Stats().Connections == 1 })
 	c := h.login(4, nodeA)
 	late.hello(4, nodeA)
-	if got, want := late.connack(), byte(5); got != want {
+	if got, want := late.connack(), byte(3); got != want { // not 4 or 5: its secret is good, and firmware may forget one that is refused
 		t.Errorf("CONNACK code %d, want %d", got, want)
 	}
 	c.ping()
