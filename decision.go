@@ -97,6 +97,31 @@ func (i Input) MarshalJSON() ([]byte, error) {
 	}{plain: plain(i)})
 }
 
+// UnmarshalJSON reads what [Input.MarshalJSON] wrote: null is no number.
+func (i *Input) UnmarshalJSON(b []byte) error {
+	type plain Input // without this method
+	raw := struct {
+		*plain
+		Value *float64 `json:"value"`
+	}{plain: (*plain)(i)}
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return err
+	}
+	if i.Value = math.NaN(); raw.Value != nil {
+		i.Value = *raw.Value
+	}
+	return nil
+}
+
+// Obstacle is one thing that keeps an actuator from a level.
+type Obstacle struct {
+	Priority Priority `json:"priority"`
+	Owner    string   `json:"owner"`
+	Reason   string   `json:"reason"`           // one clause a grower understands
+	LeftS    float64  `json:"left_s,omitempty"` // until it ends by itself; 0: no clock ends it
+	Remedy   string   `json:"remedy,omitempty"` // what would have to change
+}
+
 // Verdict is the outcome for one actuator: the level, who won, who lost, and
 // everything needed to explain it.
 type Verdict struct {

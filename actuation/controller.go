@@ -37,6 +37,7 @@ type Controller struct {
 	waiters   []chan struct{} // told when an order becomes terminal
 	stats     Stats
 	verdicts  []greenhouse.Verdict // to be reported after the flush
+	reasons   []greenhouse.Verdict // the same, of levels that did not change
 }
 
 // book is what the next flush has to do.
@@ -101,6 +102,8 @@ type actuator struct {
 	decided bool    // outcome and ruling mean something
 	level   float64 // desired
 	changed time.Time
+	stood   standing  // as last told of
+	noted   time.Time // when that was
 
 	hold       *order // the level commanded now; nil: none
 	stop       *order // stop under way

@@ -22,8 +22,13 @@ func (c *Controller) decide(a *actuator, now time.Time) {
 		a.level, a.changed, a.decided = level, now, true
 		if news {
 			a.relent(now)
+			a.stood, a.noted = a.standing(), now
 			c.verdicts = append(c.verdicts, a.verdict(now))
+			return
 		}
+	}
+	if c.o.OnReason != nil && a.unexplained(now, c.explainEvery()) {
+		c.reasons = append(c.reasons, a.verdict(now))
 	}
 }
 

@@ -14,6 +14,7 @@ type batch struct {
 	outbox   []*order
 	acks     []func(error)
 	verdicts []greenhouse.Verdict
+	reasons  []greenhouse.Verdict
 }
 
 // errSaving says that a save has not come back from the disk.
@@ -41,6 +42,9 @@ func (c *Controller) flush() error {
 	for _, v := range b.verdicts {
 		c.o.OnVerdict(v)
 	}
+	for _, v := range b.reasons {
+		c.o.OnReason(v)
+	}
 	return err
 }
 
@@ -49,8 +53,8 @@ func (c *Controller) flush() error {
 func (c *Controller) take() (b batch, busy bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b.outbox, b.verdicts = c.book.outbox, c.verdicts
-	c.book.outbox, c.verdicts = nil, nil
+	b.outbox, b.verdicts, b.reasons = c.book.outbox, c.verdicts, c.reasons
+	c.book.outbox, c.verdicts, c.reasons = nil, nil, nil
 	if c.book.saving {
 		return b, true
 	}

@@ -47,6 +47,7 @@ type Options struct {
 	Now         func() time.Time                         // with the monotonic clock; nil: time.Now
 	Log         *slog.Logger                             // nil: discarded
 	OnVerdict   func(greenhouse.Verdict)                 // a level changed; nil: nobody asks
+	OnReason    func(greenhouse.Verdict)                 // a level stands for another reason, or is told anew (see reasons.go); nil: nobody asks
 	OnCommand   func(greenhouse.Command)                 // a command became terminal and is saved; nil: nobody asks
 	Period      time.Duration                            // between two cycles of Run; 0: 1 s
 	DecisionAge time.Duration                            // a decision older than this is none: its zone goes safe; 0: 30 s

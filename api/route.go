@@ -51,11 +51,13 @@ const (
 	PathStop       = "/v1/stop"
 	PathResume     = "/v1/resume"
 
+	PathZoneWhy       = "/v1/zones/{id}/why"
 	PathPoints        = "/v1/points"
 	PathPoint         = "/v1/points/{id}"
 	PathPointHistory  = "/v1/points/{id}/history"
 	PathPointGaps     = "/v1/points/{id}/gaps"
 	PathPointWhy      = "/v1/points/{id}/why"
+	PathPointWhyNot   = "/v1/points/{id}/why-not"
 	PathPointOverride = "/v1/points/{id}/override"
 	PathOverrides     = "/v1/overrides"
 	PathGaps          = "/v1/gaps"
@@ -189,6 +191,8 @@ func routesRead() []Route {
 		get(PathPointHistory, RoleViewer, "point-history", "Readings of a point"),
 		get(PathPointGaps, RoleViewer, "point-gaps", "Recorded losses of a point"),
 		get(PathPointWhy, RoleViewer, "point-why", "Why an actuator has its level"),
+		get(PathPointWhyNot, RoleViewer, "point-why-not", "What keeps an actuator from a level"),
+		get(PathZoneWhy, RoleViewer, "zone-why", "Why the actuators of a zone have their levels"),
 		get(PathGaps, RoleViewer, "gap-list", "Recorded losses of all points"),
 		get(PathExport, RoleViewer, "point-export", "Readings of several points as CSV or JSON lines, streamed"),
 		get(PathOverrides, RoleViewer, "override-list", "Levels set by hand"),

@@ -106,7 +106,27 @@ type Why struct {
 	Timers map[string]float64 `json:"timers" doc:"seconds left: min_on, min_off, changeover"`
 	At     greenhouse.Millis  `json:"at" doc:"when it was decided"`
 	Since  greenhouse.Millis  `json:"since" doc:"when the level last changed"`
+	Asked  greenhouse.Millis  `json:"asked,omitempty" doc:"the moment in the past that was asked about"`
+	Device *WhyDevice         `json:"device,omitempty" doc:"how the device stands; now only"`
 	Text   string             `json:"text" doc:"the same in words"`
+}
+
+// WhyDevice is how the device behind an actuator stands.
+type WhyDevice struct {
+	Online   bool                    `json:"online" doc:"its node"`
+	Reported *float64                `json:"reported" doc:"the level the node reports; null: unknown"`
+	Command  greenhouse.CommandState `json:"command,omitempty" doc:"of the command in force"`
+	Waits    string                  `json:"waits,omitempty" doc:"why the node has not the level yet"`
+}
+
+// WhyNot says what keeps an actuator from a level.
+type WhyNot struct {
+	Point     greenhouse.PointID    `json:"point"`
+	Level     float64               `json:"level" doc:"the level asked about"`
+	Value     *float64              `json:"value" doc:"the level it has by decision"`
+	Free      bool                  `json:"free" doc:"nothing is in the way"`
+	Obstacles []greenhouse.Obstacle `json:"obstacles" doc:"the strongest first"`
+	Text      string                `json:"text" doc:"the same in words"`
 }
 
 // WhyInput is one value a decision was made from.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"greenhouse"
 	"greenhouse/api"
@@ -105,6 +106,23 @@ func (c *Client) Why(ctx context.Context, id greenhouse.PointID, at string) (api
 	q := url.Values{}
 	set(q, "at", at)
 	return get[api.Why](ctx, c, api.Path(api.PathPointWhy, string(id)), q)
+}
+
+// ZoneWhy explains the levels of all actuators of a zone, as Why does.
+func (c *Client) ZoneWhy(ctx context.Context, id greenhouse.ZoneID, at string) (api.List[api.Why], error) {
+	q := url.Values{}
+	set(q, "at", at)
+	return get[api.List[api.Why]](ctx, c, api.Path(api.PathZoneWhy, string(id)), q)
+}
+
+// WhyNot says what keeps an actuator from a level; nil means the other one than
+// it has.
+func (c *Client) WhyNot(ctx context.Context, id greenhouse.PointID, level *float64) (api.WhyNot, error) {
+	q := url.Values{}
+	if level != nil {
+		q.Set("level", strconv.FormatFloat(*level, 'g', -1, 64))
+	}
+	return get[api.WhyNot](ctx, c, api.Path(api.PathPointWhyNot, string(id)), q)
 }
 
 // SetOverride sets an actuator by hand, for a time.

@@ -246,7 +246,7 @@ func (d *Daemon) Start(context.Context) error {
 	if err := d.listenMQTT(); err != nil {
 		return err
 	}
-	d.teardown.push("equipment counters", func(context.Context) error { return d.saveWear() })
+	d.teardown.push("equipment counters", func(context.Context) error { return errors.Join(d.saveWear(), d.journal.KeepDecisions()) })
 	d.teardown.push("actuators", d.stopActuators)
 	d.teardown.push("decisions", func(ctx context.Context) error {
 		d.cancel()

@@ -26,7 +26,7 @@ func (d *Daemon) openActuation() error {
 	reg := d.store.Registry()
 	o := actuation.Options{
 		Store: commands{d}, Publisher: commands{d}, Epoch: d.epoch.Load(), ClockTrusted: d.clock.Trusted(), StoppedAll: reg.StopAll,
-		Now: d.opts.Now, Log: d.log, OnVerdict: d.levelChanged,
+		Now: d.opts.Now, Log: d.log, OnVerdict: d.levelChanged, OnReason: d.journal.Explain,
 	}
 	for z := range reg.Stopped {
 		o.Stopped = append(o.Stopped, z)
@@ -132,15 +132,11 @@ func (d *Daemon) zoneMemories() (kept map[greenhouse.ZoneID]automation.Memory, e
 	return kept, err
 }
 
-// levelChanged journals that an actuator took another level, with the whole
+// levelChanged journals that an actuator took another level, and keeps the whole
 // verdict: `zone why --at` reads it back.
 func (d *Daemon) levelChanged(v greenhouse.Verdict) {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		d.log.Error("verdict not journalled", "point", v.Point, "error", err)
-		return
-	}
-	d.clerk.event(greenhouse.Event{TS: v.At, Code: "level_changed", Source: greenhouse.PointSource(v.Point), Actor: v.Winner.Owner, Detail: raw})
+	d.clerk.decision(greenhouse.Event{TS: v.At, Code: "level_changed", Source: greenhouse.PointSource(v.Point), Actor: v.Winner.Owner,
+		Detail: detail("value", v.Value, "priority", v.Winner.Priority.String(), "owner", v.Winner.Owner, "reason", clip(v.Winner.Reason))}, v)
 }
 
 // drives is what the API may do with equipment.
@@ -151,13 +147,18 @@ func (a drives) Verdict(p greenhouse.PointID) (greenhouse.Verdict, bool) {
 	return a.d.actuators.Verdict(p)
 }
 
+// Obstacles implements server.Actuation.
+func (a drives) Obstacles(p greenhouse.PointID, level float64) ([]greenhouse.Obstacle, bool) {
+	return a.d.actuators.Obstacles(p, level)
+}
+
 // Level implements server.Actuation.
 func (a drives) Level(p greenhouse.PointID) server.Level {
 	l, ok := a.d.actuators.Level(p)
 	if !ok {
 		return server.Level{}
 	}
-	out := server.Level{LeaseUntil: l.LeaseUntil, Command: l.State}
+	out := server.Level{Online: l.Online, LeaseUntil: l.LeaseUntil, Command: l.State}
 	if l.Decided {
 		out.Desired = api.Num(l.Desired)
 	}

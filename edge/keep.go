@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"greenhouse"
@@ -14,7 +15,8 @@ const (
 	reopenEvery   = 5 * time.Second // tries to reopen a registry that is not trusted
 	snapshotEvery = 24 * time.Hour
 	keepEvents    = 200_000              // newest, whatever their age
-	keepFor       = 400 * 24 * time.Hour // events
+	keepFor       = 400 * 24 * time.Hour // events and decisions
+	keepDecisions = 50_000               // newest: some 50 MB of the registry at most
 	keepCommands  = 7 * 24 * time.Hour   // terminal ones
 	pruneAtOnce   = 1000                 // commands
 
@@ -140,6 +142,9 @@ func (d *Daemon) eachMinute() {
 	if err := d.saveWear(); err != nil {
 		d.log.Error("equipment counters not saved", "error", err)
 	}
+	if err := d.journal.KeepDecisions(); err != nil {
+		d.log.Error("reasons of decisions not kept yet", "error", err)
+	}
 	if err := d.lifecycle(); err != nil {
 		d.log.Error("lifecycle of nodes not moved", "error", err)
 	}
@@ -148,10 +153,12 @@ func (d *Daemon) eachMinute() {
 		return
 	}
 	now := greenhouse.MillisOf(d.opts.Now())
-	if _, err := d.journal.Prune(now.Add(-keepFor), keepEvents); err != nil {
+	_, err := d.journal.Prune(now.Add(-keepFor), keepEvents)
+	_, err2 := d.journal.PruneDecisions(now.Add(-keepFor), keepDecisions)
+	if err := errors.Join(err, err2); err != nil {
 		d.log.Error("journal not pruned", "error", err)
 	}
-	err := d.store.Update(func(tx *store.Tx) error {
+	err = d.store.Update(func(tx *store.Tx) error {
 		_, err := tx.PruneCommands(now.Add(-keepCommands), pruneAtOnce)
 		return err
 	})

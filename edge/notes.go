@@ -61,9 +61,10 @@ type clerk struct {
 	failing bool           // the registry took nothing last time
 }
 
-// note is an event that waits.
+// note is an event that waits, with the decision it tells of, if it tells of one.
 type note struct {
 	event   greenhouse.Event
+	verdict *greenhouse.Verdict
 	outside bool
 }
 
@@ -75,6 +76,9 @@ func newClerk(j *journal.Journal, log *slog.Logger) *clerk {
 
 // event has an event journalled soon.
 func (c *clerk) event(e greenhouse.Event) { c.put(note{event: e}) }
+
+// decision has an event journalled soon, and the decision it tells of kept.
+func (c *clerk) decision(e greenhouse.Event, v greenhouse.Verdict) { c.put(note{event: e, verdict: &v}) }
 
 // strange has an event journalled that somebody outside can cause at will.
 func (c *clerk) strange(e greenhouse.Event) { c.put(note{event: e, outside: true}) }
@@ -165,13 +169,17 @@ func (c *clerk) write() bool {
 	return err == nil
 }
 
-// record writes events in one transaction.
+// record writes events in one transaction, with their decisions.
 func (c *clerk) record(notes []note) error {
 	events := make([]greenhouse.Event, len(notes))
+	var decisions []greenhouse.Verdict
 	for i := range notes {
 		events[i] = notes[i].event
+		if v := notes[i].verdict; v != nil {
+			decisions = append(decisions, *v)
+		}
 	}
-	return c.journal.Record(events...)
+	return c.journal.RecordAll(events, decisions)
 }
 
 // take takes everything out. The mutex is held.

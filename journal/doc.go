@@ -28,11 +28,21 @@
 // disk is what the alarm is about, still counts in memory and is written with
 // the next one that can.
 //
+// # Decisions
+//
+// Beside the log stands what was decided over each actuator and from when, found
+// by point and instant through an index ([Journal.Decision]): the answer to why
+// something was on last night. A decision that changes a level is stored in the
+// transaction of its event ([Journal.Decide]); one that merely gives another
+// reason waits in memory for the next minute ([Journal.Explain],
+// [Journal.KeepDecisions]), so that it costs no sync of its own.
+//
 // # Concurrency and bounds
 //
 // A Journal is safe for any number of goroutines. Append is called inside a
 // write transaction, everything else outside. The log is bounded by
 // [Journal.Prune]; the transitions waiting for a disk by 1,024, beyond which the
-// oldest are forgotten and the loss is an event of its own. The journal needs
+// oldest are forgotten and the loss is an event of its own; the decisions by
+// [Journal.PruneDecisions], those that wait by 4,096. The journal needs
 // six small methods of a transaction and knows nothing of what is behind it.
 package journal

@@ -74,7 +74,8 @@ type Journal struct {
 		ch chan struct{}
 	}
 
-	alarms alarmBook
+	alarms    alarmBook
+	decisions waiting
 }
 
 // New reads the alarms and the newest number from db. now tells the time of
@@ -131,13 +132,22 @@ func (j *Journal) Append(tx Tx, e greenhouse.Event) (uint64, error) {
 }
 
 // Record stores events in a transaction of their own, in the order given.
-func (j *Journal) Record(events ...greenhouse.Event) error {
-	if len(events) == 0 {
+func (j *Journal) Record(events ...greenhouse.Event) error { return j.RecordAll(events, nil) }
+
+// RecordAll stores events, and the decisions that some of them tell of, in a
+// transaction of their own.
+func (j *Journal) RecordAll(events []greenhouse.Event, decisions []greenhouse.Verdict) error {
+	if len(events)+len(decisions) == 0 {
 		return nil
 	}
 	return j.db.Update(func(tx Tx) error {
 		for _, e := range events {
 			if _, err := j.Append(tx, e); err != nil {
+				return err
+			}
+		}
+		for _, v := range decisions {
+			if err := j.Decide(tx, v); err != nil {
 				return err
 			}
 		}

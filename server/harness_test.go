@@ -87,6 +87,16 @@ func (w *world) Wake(z greenhouse.ZoneID) {
 	w.woken = append(w.woken, z)
 }
 
+func (w *world) Obstacles(p greenhouse.PointID, level float64) ([]greenhouse.Obstacle, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v, ok := w.verdicts[p]
+	if !ok || v.Value == level {
+		return nil, ok
+	}
+	return []greenhouse.Obstacle{{Priority: v.Winner.Priority, Owner: v.Winner.Owner, Reason: v.Winner.Reason}}, true
+}
+
 func (w *world) Verdict(p greenhouse.PointID) (greenhouse.Verdict, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

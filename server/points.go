@@ -15,6 +15,8 @@ func (s *Server) mountPoints(m *mount) {
 	handle(m, "point-get", s.getPoint)
 	handle(m, "point-edit", s.editPoint, patchOf[api.PointPatch](m))
 	handle(m, "point-why", s.why)
+	handle(m, "point-why-not", s.whyNot)
+	handle(m, "zone-why", s.zoneWhy)
 	handle(m, "override-list", s.listOverrides)
 	handle(m, "override-set", s.setOverride)
 	handle(m, "override-release", s.releaseOverride)
@@ -111,43 +113,6 @@ func (s *Server) stalePoint(w *write, err error) error {
 		}
 		return cur
 	})
-}
-
-func (s *Server) why(_ context.Context, in *struct {
-	IDParam
-	At string `query:"at" doc:"a time in the past; now if absent"`
-}) (*out[api.Why], error) {
-	v := s.look(s.Store.Registry())
-	p, err := actuatorFrom(v.reg, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	if in.At != "" {
-		at, err := api.ParseTime(in.At, s.now(), s.location())
-		if err != nil {
-			return nil, err
-		}
-		return s.whyThen(p.ID, greenhouse.MillisOf(at))
-	}
-	verdict, ok := s.Actuation.Verdict(p.ID)
-	if !ok {
-		return nil, greenhouse.Unavailable("not_decided", "nothing has been decided for %s yet", p.ID).
-			WithHint("automation decides within a few seconds of the start, once the zone has a node for it")
-	}
-	return &out[api.Why]{Body: Explain(verdict)}, nil
-}
-
-// whyThen answers with what stood at a time in the past: the last explanation
-// of the point that the journal keeps from before.
-func (s *Server) whyThen(id greenhouse.PointID, at greenhouse.Millis) (*out[api.Why], error) {
-	why, ok, err := s.whyAt(id, at)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, greenhouse.NotFound("decision", string(id)).WithHint("no change of level is kept for that time: greenctl event list")
-	}
-	return &out[api.Why]{Body: why}, nil
 }
 
 func (s *Server) listOverrides(_ context.Context, in *PageParams) (*out[api.List[api.Override]], error) {

@@ -59,6 +59,7 @@ type Automation interface {
 // Level is how an actuator stands.
 type Level struct {
 	Desired    *float64 // nil: not decided yet
+	Online     bool     // its node
 	Reported   *float64 // nil: unknown
 	LeaseUntil greenhouse.Millis
 	Command    greenhouse.CommandState // of the command open now, "" for none
@@ -68,6 +69,9 @@ type Level struct {
 type Actuation interface {
 	// Verdict returns the outcome for an actuator, and whether there is one.
 	Verdict(p greenhouse.PointID) (greenhouse.Verdict, bool)
+	// Obstacles returns what keeps an actuator from a level, the strongest first, and
+	// whether it has been decided.
+	Obstacles(p greenhouse.PointID, level float64) ([]greenhouse.Obstacle, bool)
 	// Level returns how an actuator stands.
 	Level(p greenhouse.PointID) Level
 	// Command sends a one-time order; the safety envelope may refuse it with ErrForbidden.

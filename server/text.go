@@ -39,6 +39,9 @@ func whyText(w api.Why) string {
 			fmt.Fprintf(&b, " Timer %s: %.0f s left.", name, left)
 		}
 	}
+	if w.Device != nil && w.Device.Waits != "" {
+		fmt.Fprintf(&b, " The node has not got that yet: %s.", w.Device.Waits)
+	}
 	for i, in := range w.Inputs {
 		lead := ","
 		if i == 0 {
@@ -53,6 +56,28 @@ func whyText(w api.Why) string {
 	if len(w.Inputs) > 0 {
 		b.WriteByte('.')
 	}
+	return b.String()
+}
+
+// whyNotText tells what keeps an actuator from a level.
+func whyNotText(w api.WhyNot) string {
+	var b strings.Builder
+	if w.Free {
+		fmt.Fprintf(&b, "Nothing keeps %s from being %s", w.Point, levelText(&w.Level))
+		if w.Value != nil && *w.Value == w.Level {
+			b.WriteString(": it is")
+		}
+		b.WriteByte('.')
+		return b.String()
+	}
+	fmt.Fprintf(&b, "%s is not %s:", w.Point, levelText(&w.Level))
+	for i, o := range w.Obstacles {
+		if i > 0 {
+			b.WriteByte(';')
+		}
+		fmt.Fprintf(&b, " %s (%s)", o.Reason, ownerText(greenhouse.Claim{Priority: o.Priority, Owner: o.Owner}))
+	}
+	b.WriteByte('.')
 	return b.String()
 }
 

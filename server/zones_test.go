@@ -1,9 +1,9 @@
 package server_test
 
 import (
-	"encoding/json"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -233,29 +233,59 @@ func TestSite(t *testing.T) {
 	}
 }
 
-// What stood in the past is read from the journal.
+// What stood in the past is read from the decisions kept.
 func TestWhyInThePast(t *testing.T) {
 	h := open(t)
 	h.zone("north")
 	h.node("aaaa01", "climate", "north", actuator("heater"))
 	at := greenhouse.MillisOf(time.Now()).Add(-time.Hour)
 	for i, owner := range []string{"heating", "frost"} {
-		detail := must(json.Marshal(server.Explain(greenhouse.Verdict{Point: "north/heater", Value: 1, Winner: greenhouse.Claim{Priority: greenhouse.PriorityLoop, Owner: owner, Reason: "cold"}})))(t)
-		e := greenhouse.Event{TS: at.Add(time.Duration(i) * 30 * time.Minute), Code: "level_changed", Source: greenhouse.PointSource("north/heater"), Detail: detail}
-		if err := h.journal.Record(e); err != nil {
-			t.Fatal(err)
-		}
+		h.journal.Explain(greenhouse.Verdict{Point: "north/heater", Value: 1, At: at.Add(time.Duration(i) * 30 * time.Minute),
+			Winner: greenhouse.Claim{Priority: greenhouse.PriorityLoop, Owner: owner, Reason: "cold"}, Timers: map[string]float64{"min_on": 60, "changeover": 3600}})
+	}
+	if err := h.journal.KeepDecisions(); err != nil {
+		t.Fatal(err)
 	}
 	if got := must(h.client.Why(h.ctx(), "north/heater", "45m"))(t); got.Winner.Owner != "heating" || got.Text == "" {
 		t.Errorf("45 minutes ago: got %+v", got)
 	}
-	if got := must(h.client.Why(h.ctx(), "north/heater", "10m"))(t); got.Winner.Owner != "frost" {
+	got := must(h.client.Why(h.ctx(), "north/heater", "10m"))(t)
+	if got.Winner.Owner != "frost" || got.Asked == 0 {
 		t.Errorf("10 minutes ago: got %+v", got)
+	}
+	if left := got.Timers["changeover"]; len(got.Timers) != 1 || left < 2390 || left > 2410 {
+		t.Errorf("timers %v: of one hour 20 minutes had passed by then, and the minute was over", got.Timers)
+	}
+	if list := must(h.client.ZoneWhy(h.ctx(), "north", "10m"))(t); len(list.Items) != 1 || list.Items[0].Winner.Owner != "frost" {
+		t.Errorf("the whole zone: got %+v", list)
 	}
 	if _, err := h.client.Why(h.ctx(), "north/heater", "3h"); !errors.Is(err, greenhouse.ErrNotFound) {
 		t.Errorf("before anything is known: got %v", err)
 	}
 	if _, err := h.client.Why(h.ctx(), "north/heater", ""); code(err) != "not_decided" {
 		t.Errorf("now, undecided: got %v", err)
+	}
+}
+
+// TestWhyNot asks what is in the way: by itself of the other level.
+func TestWhyNot(t *testing.T) {
+	h := open(t)
+	h.zone("north")
+	h.node("aaaa01", "climate", "north", actuator("heater"))
+	if _, err := h.client.WhyNot(h.ctx(), "north/heater", nil); code(err) != "not_decided" {
+		t.Errorf("undecided: got %v", err)
+	}
+	h.world.verdicts["north/heater"] = greenhouse.Verdict{Point: "north/heater", Winner: greenhouse.Claim{Priority: greenhouse.PriorityLoop, Owner: "heating", Reason: "warm enough"}}
+	w := must(h.client.WhyNot(h.ctx(), "north/heater", nil))(t)
+	if w.Level != 1 || w.Free || len(w.Obstacles) != 1 || w.Obstacles[0].Owner != "heating" || w.Text != "north/heater is not on: warm enough (heating, control loop)." {
+		t.Errorf("got %+v", w)
+	}
+	if w := must(h.client.WhyNot(h.ctx(), "north/heater", ptr(0.0)))(t); !w.Free || len(w.Obstacles) != 0 || !strings.Contains(w.Text, "it is") {
+		t.Errorf("what it has already: got %+v", w)
+	}
+	for _, level := range []float64{-1, 2, math.NaN()} {
+		if _, err := h.client.WhyNot(h.ctx(), "north/heater", &level); !errors.Is(err, greenhouse.ErrInvalid) {
+			t.Errorf("level %v: got %v", level, err)
+		}
 	}
 }

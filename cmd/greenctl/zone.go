@@ -19,7 +19,7 @@ import (
 func newZone(a *app) *cobra.Command {
 	c := noun("zone", "Compartments: targets, modes, overrides, why, the dashboard",
 		newZoneCreate(a), newZoneList(a), newZoneGet(a), newZoneEdit(a), newZoneDelete(a), newZoneTarget(a), newZoneMode(a),
-		newZoneOverride(a), newZoneRelease(a), newZoneWhy(a), newZoneWatch(a))
+		newZoneOverride(a), newZoneRelease(a), newZoneWhy(a), newZoneWhyNot(a), newZoneWatch(a))
 	c.Aliases = []string{"zones"}
 	return c
 }
