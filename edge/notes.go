@@ -78,7 +78,9 @@ func newClerk(j *journal.Journal, log *slog.Logger) *clerk {
 func (c *clerk) event(e greenhouse.Event) { c.put(note{event: e}) }
 
 // decision has an event journalled soon, and the decision it tells of kept.
-func (c *clerk) decision(e greenhouse.Event, v greenhouse.Verdict) { c.put(note{event: e, verdict: &v}) }
+func (c *clerk) decision(e greenhouse.Event, v greenhouse.Verdict) {
+	c.put(note{event: e, verdict: &v})
+}
 
 // strange has an event journalled that somebody outside can cause at will.
 func (c *clerk) strange(e greenhouse.Event) { c.put(note{event: e, outside: true}) }
