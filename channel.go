@@ -43,7 +43,9 @@ func StandardChannel(n ChannelName) (ChannelSpec, bool) {
 		return sensor("°C", 0, 45)
 	case "soil_temp":
 		return sensor("°C", -20, 60)
-	case "air_rh", "outside_rh":
+	case "air_rh":
+		return sensor("%", 1, 100.5)
+	case "outside_rh":
 		return sensor("%", 0.5, 100.5)
 	case "vpd":
 		return sensor("kPa", 0, 10)
@@ -56,7 +58,7 @@ func StandardChannel(n ChannelName) (ChannelSpec, bool) {
 	case "solution_ph":
 		return sensor("", 2, 11)
 	case "solution_ec":
-		return sensor("mS/cm", 0, 10)
+		return sensor("mS/cm", 0.05, 10)
 	case "tank_level", "soil_moisture":
 		return sensor("%", 0, 100)
 	case "level_low", "level_high", "rain":

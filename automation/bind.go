@@ -1,6 +1,7 @@
 package automation
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -64,16 +65,8 @@ func (st *State) bindSensors(in *Input) {
 
 func (st *State) addSensor(s *Sensor, index int, outside bool, q quantity, old []sensor) {
 	n := sensor{point: s.Point, index: index, outside: outside, of: q}
-	n.probe = Probe{Min: math.Inf(-1), Max: math.Inf(1), Rate: q.rate(), Stale: st.tuning.staleAfter(s.Interval), Hold: st.tuning.hold}
-	if spec, ok := greenhouse.StandardChannel(s.Point.Name); ok {
-		n.probe.Min, n.probe.Max = spec.Min, spec.Max
-	}
-	if s.Point.Min != nil {
-		n.probe.Min = *s.Point.Min
-	}
-	if s.Point.Max != nil {
-		n.probe.Max = *s.Point.Max
-	}
+	tests := greenhouse.SensorTestsOf(s.Point.Name)
+	n.probe = Probe{Stale: cmp.Or(st.tuning.stale, tests.StaleAfter(s.Interval)), Hold: st.tuning.hold}
 	for i := range old {
 		if old[i].point.ID == s.Point.ID && old[i].point.Node == s.Point.Node {
 			n.state, n.alarms, n.apart = old[i].state, old[i].alarms, old[i].apart
@@ -125,7 +118,7 @@ func (st *State) sense(in *Input) {
 			src = &in.Outside
 		}
 		f := &(*src)[s.index]
-		s.heard = f.Heard
+		s.heard, s.raw = f.Heard, f.Latest.Value
 		if !f.Heard {
 			s.now, s.age = Judged{math.NaN(), greenhouse.Stale, greenhouse.Stale}, 0
 			continue

@@ -236,7 +236,7 @@ func TestVoteBlock(t *testing.T) {
 }
 
 func TestProbeBlock(t *testing.T) {
-	p := automation.Probe{Min: -30, Max: 60, Rate: 3, Stale: 90 * time.Second, Hold: 300 * time.Second}
+	p := automation.Probe{Stale: 90 * time.Second, Hold: 300 * time.Second}
 	now := noon()
 	var s automation.ProbeState
 	read := func(v float64, q greenhouse.Quality) automation.Judged {
@@ -251,9 +251,9 @@ func TestProbeBlock(t *testing.T) {
 		value   float64
 		quality greenhouse.Quality
 	}{
-		{18, greenhouse.Good, 18, greenhouse.Good}, {18.5, greenhouse.Good, 18.5, greenhouse.Good}, {85, greenhouse.Good, 18.5, greenhouse.Held},
-		{25, greenhouse.Good, 18.5, greenhouse.Held}, {18.4, greenhouse.Good, 18.4, greenhouse.Good}, {math.NaN(), greenhouse.Bad, 18.4, greenhouse.Held},
-		{25, greenhouse.Good, 18.4, greenhouse.Held}, {25.1, greenhouse.Good, 18.4, greenhouse.Held}, {25.2, greenhouse.Good, 25.2, greenhouse.Good},
+		{18, greenhouse.Good, 18, greenhouse.Good}, {18.5, greenhouse.Good, 18.5, greenhouse.Good}, {85, greenhouse.Bad, 18.5, greenhouse.Held},
+		{25, greenhouse.Suspect, 18.5, greenhouse.Held}, {18.4, greenhouse.Good, 18.4, greenhouse.Good}, {math.NaN(), greenhouse.Bad, 18.4, greenhouse.Held},
+		{25.2, greenhouse.Good, 25.2, greenhouse.Good},
 	} {
 		if j := read(c.v, c.q); j.Value != c.value || j.Quality != c.quality {
 			t.Errorf("reading %d (%v): got %+v, want %v %s", i, c.v, j, c.value, c.quality)

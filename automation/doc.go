@@ -8,7 +8,7 @@
 //
 // # The way of a decision
 //
-//	Input ─▶ Probe judges each sensor ─▶ Vote by quantity ─▶ frozen sensors out
+//	Input ─▶ Probe: is it good, and how old ─▶ Vote by quantity ─▶ frozen sensors out
 //	      ─▶ set-points of now (calendar, ramps; by light while the clock is not trusted)
 //	      ─▶ protection: frost, heat, CO₂, storm               level 3, every mode
 //	      ─▶ drying ─▶ heating ─▶ venting, fans ─▶ CO₂ ─▶ light ─▶ mist ─▶ screens

@@ -36,8 +36,11 @@ type drying struct {
 func (st *State) dry() {
 	y, air, rh := &st.drying, &st.seen[airTemp], &st.seen[airRH]
 	y.vpd, y.dew, y.margin, y.demand = math.NaN(), math.NaN(), math.NaN(), 0
-	if y.saturated += st.dt; !rh.ok() || rh.Value < rhSaturated {
+	switch { // a sensor that has stood there for an hour is no longer believed, and stays saturated
+	case rh.ok() && rh.Value < rhSaturated || !rh.any:
 		y.saturated = 0
+	case rh.ok():
+		y.saturated += st.dt
 	}
 	wanted := !math.IsNaN(st.aim.rh) || !math.IsNaN(st.aim.vpd)
 	if air.ok() && rh.ok() {

@@ -26,13 +26,23 @@ type flat struct {
 	out     [2]float64    // °C, least and most since
 	vents   float64       // most open since
 	frozen  bool
+	points  [2]greenhouse.PointID // that are
 	started bool
 }
 
-// stands notices sensors that are frozen, and takes their temperature out of
-// use. Where several sensors vote, they watch each other.
+// stands notices sensors that are frozen, takes their temperature out of use and
+// names both, so that what they go on to say is held in doubt where it is kept.
+// They stay so until one of them moves. Where several sensors vote, they watch
+// each other.
 func (st *State) stands() {
 	f, air, rh := &st.flat, &st.seen[airTemp], &st.seen[airRH]
+	if f.frozen {
+		if t, h := st.sensor(f.points[0]), st.sensor(f.points[1]); t != nil && h != nil && t.raw == f.t && h.raw == f.rh {
+			st.freeze()
+			return
+		}
+		*f = flat{}
+	}
 	if air.quality != greenhouse.Good || rh.quality != greenhouse.Good || air.N != 1 || rh.N != 1 {
 		*f = flat{}
 		return
@@ -52,10 +62,37 @@ func (st *State) stands() {
 	}
 	f.vents = max(f.vents, vents)
 	moved := f.heater[1]-f.heater[0] >= 0.3 || f.vents >= 0.1 || f.out[1]-f.out[0] >= 1
-	f.frozen = f.frozen || f.stood >= flatLong && moved && rh.Value < 99 || f.full >= noResponse
-	if f.frozen {
-		air.Voted, air.quality = Vote(nil, 0), greenhouse.Suspect
+	if f.stood >= flatLong && moved && rh.Value < 99 || f.full >= noResponse {
+		f.frozen, f.points = true, [2]greenhouse.PointID{st.witness(airTemp), st.witness(airRH)}
+		st.freeze()
 	}
+}
+
+// witness returns the one sensor of a quantity that is good.
+func (st *State) witness(q quantity) greenhouse.PointID {
+	for i := st.votes[q].from; i < st.votes[q].to; i++ {
+		if s := &st.sensors[i]; s.now.Quality == greenhouse.Good {
+			return s.point.ID
+		}
+	}
+	return ""
+}
+
+// sensor returns the sensor of a point, nil where there is none.
+func (st *State) sensor(p greenhouse.PointID) *sensor {
+	for i := range st.sensors {
+		if st.sensors[i].point.ID == p {
+			return &st.sensors[i]
+		}
+	}
+	return nil
+}
+
+// freeze takes the frozen pair out of use.
+func (st *State) freeze() {
+	air := &st.seen[airTemp]
+	air.Voted, air.quality = Vote(nil, 0), greenhouse.Suspect
+	st.decision.Doubted = append(st.decision.Doubted, st.flat.points[:]...)
 }
 
 // responds follows what full heat does to the air.

@@ -24,7 +24,8 @@ type house struct {
 
 	silent  map[string]bool // sensors that send nothing
 	values  map[string]float64
-	quality map[string]greenhouse.Quality
+	quality map[string]greenhouse.Quality // what the sensor or its node says
+	sensors map[string]*greenhouse.SensorState
 	levels  map[string]float64
 	stuck   map[string]bool // actuators that stay at their level
 	raised  map[string]greenhouse.Condition
@@ -42,7 +43,7 @@ func newHouse(t testing.TB, now time.Time, points ...string) *house {
 		t: t, now: now, loc: time.UTC,
 		zone:   &greenhouse.Zone{ID: "north", Mode: greenhouse.ModeAuto, Targets: map[greenhouse.Quantity]greenhouse.Target{}, DayFrom: "sunrise", DayUntil: "sunset"},
 		site:   &greenhouse.Site{Latitude: 52.03, Longitude: 4.53, TimeZone: "Europe/Amsterdam"},
-		silent: map[string]bool{}, values: map[string]float64{}, quality: map[string]greenhouse.Quality{}, levels: map[string]float64{},
+		silent: map[string]bool{}, values: map[string]float64{}, quality: map[string]greenhouse.Quality{}, sensors: map[string]*greenhouse.SensorState{}, levels: map[string]float64{},
 		stuck: map[string]bool{}, raised: map[string]greenhouse.Condition{},
 	}
 	for _, p := range points {
@@ -90,13 +91,26 @@ func (h *house) fill() {
 			continue
 		}
 		s.Heard = true
-		s.Latest = greenhouse.Latest{Reading: greenhouse.Reading{Point: s.Point.ID, At: greenhouse.MillisOf(h.now), Value: v, Quality: h.quality[name]}, Seen: h.now}
+		s.Latest = greenhouse.Latest{Reading: greenhouse.Reading{Point: s.Point.ID, At: greenhouse.MillisOf(h.now), Value: v, Quality: h.judge(name, v)}, Seen: h.now}
 	}
 	h.in.Outside = h.in.Sensors
 	for i := range h.in.Devices {
 		d := &h.in.Devices[i]
 		d.Applied, d.Known, d.Online = h.levels[strings.TrimPrefix(string(d.Point.ID), "north/")], true, true
 	}
+}
+
+// judge judges a reading as the history does before control sees it.
+func (h *house) judge(name string, v float64) greenhouse.Quality {
+	s := h.sensors[name]
+	if s == nil {
+		s = &greenhouse.SensorState{}
+		h.sensors[name] = s
+	}
+	tests, at := greenhouse.SensorTestsOf(greenhouse.PointID("north/"+name).Name()), greenhouse.MillisOf(h.now)
+	q := tests.Judge(s, at, v, h.quality[name])
+	s.Note(at, v, q)
+	return q
 }
 
 // step decides once and has the actuators follow.

@@ -52,8 +52,11 @@ type Decision struct {
 	Wants []Want // one for each device
 	// Conditions are the alarms that changed, and once a minute all of the zone.
 	Conditions []greenhouse.Condition
-	Day        bool // by the zone's schedule, or by light where the clock is not trusted
-	Climate    Climate
+	// Doubted are the points whose readings are not to be believed for what the
+	// zone as a whole shows, as long as they are named here.
+	Doubted []greenhouse.PointID
+	Day     bool // by the zone's schedule, or by light where the clock is not trusted
+	Climate Climate
 }
 
 // Climate is what the zone is like and what is aimed at; NaN where it is not

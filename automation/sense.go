@@ -55,20 +55,6 @@ func quantityOf(n greenhouse.ChannelName) quantity {
 // weather reports whether the quantity is the same for all zones of a site.
 func (q quantity) weather() bool { return q >= solar && q <= rain }
 
-// rate returns how much a healthy sensor changes in a minute at most, 0 for any
-// amount.
-func (q quantity) rate() float64 {
-	switch q {
-	case airTemp:
-		return 3
-	case airRH:
-		return 15
-	case airCO2:
-		return 400
-	}
-	return 0
-}
-
 // agree returns how far two healthy sensors may differ.
 func (q quantity) agree() float64 {
 	switch q {
@@ -88,30 +74,19 @@ const (
 	driftLong = 6 * time.Hour
 )
 
-// Probe judges the readings of one sensor.
+// Probe says how far the readings of one sensor may be used. What they are worth
+// was judged when they were stored ([greenhouse.SensorTests]); what is left is
+// their age, and for how long the last good one stands in.
 type Probe struct {
-	Min, Max float64       // plausible range
-	Rate     float64       // largest believable change in a minute; 0: any
-	Stale    time.Duration // a reading older than this is none
-	Hold     time.Duration // how old the last good value may be and still stand in; default 300 s
+	Stale time.Duration // a reading older than this is none
+	Hold  time.Duration // how old the last good value may be and still stand in; default 300 s
 }
-
-// How a jump beyond the rate is believed after all: as many readings in a row
-// that agree, or as long without one that contradicts.
-const (
-	jumpReadings = 3
-	jumpTime     = 20 * time.Second
-)
 
 // ProbeState is what a [Probe] remembers. The zero value never heard anything.
 type ProbeState struct {
-	Value  float64       // the last good one
-	Age    time.Duration // of it
-	Has    bool          // there was one
-	At     greenhouse.Millis
-	jump   float64
-	jumped int
-	since  time.Duration // of the jump
+	Value float64       // the last good one
+	Age   time.Duration // of it
+	Has   bool          // there was one
 }
 
 // Judged is a value that may be used, and how far.
@@ -131,52 +106,21 @@ func (p Probe) Step(s ProbeState, l greenhouse.Latest, age, dt time.Duration) (J
 
 func (p *Probe) step(s *ProbeState, l *greenhouse.Latest, age, dt time.Duration) Judged {
 	s.Age += dt
-	fault := p.fault(l, age)
-	if fault == greenhouse.Good && p.jumps(s, l, dt) {
-		fault = greenhouse.Suspect
+	fault := l.Quality
+	switch {
+	case l.Seen.IsZero() || age > p.Stale:
+		fault = greenhouse.Stale
+	case math.IsNaN(l.Value):
+		fault = greenhouse.Bad
 	}
-	s.At = l.At
 	if fault == greenhouse.Good {
-		s.Value, s.Age, s.Has, s.jumped = l.Value, max(age, 0), true, 0
+		s.Value, s.Age, s.Has = l.Value, max(age, 0), true
 		return Judged{l.Value, greenhouse.Good, greenhouse.Good}
 	}
 	if s.Has && s.Age <= p.Hold {
 		return Judged{s.Value, greenhouse.Held, fault}
 	}
 	return Judged{math.NaN(), fault, fault}
-}
-
-// fault returns what is wrong with a reading by itself.
-func (p *Probe) fault(l *greenhouse.Latest, age time.Duration) greenhouse.Quality {
-	switch {
-	case l.Seen.IsZero() || age > p.Stale:
-		return greenhouse.Stale
-	case math.IsNaN(l.Value) || l.Quality == greenhouse.Bad:
-		return greenhouse.Bad
-	case l.Quality != greenhouse.Good:
-		return l.Quality
-	case l.Value < p.Min || l.Value > p.Max:
-		return greenhouse.Suspect
-	}
-	return greenhouse.Good
-}
-
-// jumps reports whether a plausible reading is too far from the last good one to
-// be believed yet.
-func (p *Probe) jumps(s *ProbeState, l *greenhouse.Latest, dt time.Duration) bool {
-	if p.Rate == 0 || !s.Has || math.Abs(l.Value-s.Value) <= p.Rate*max(1, s.Age.Minutes()) {
-		return false
-	}
-	switch {
-	case s.jumped == 0 || math.Abs(l.Value-s.jump) > p.Rate:
-		s.jump, s.jumped, s.since = l.Value, 1, 0
-	case l.At != s.At:
-		s.jump, s.jumped = l.Value, s.jumped+1
-		s.since += dt
-	default:
-		s.since += dt
-	}
-	return s.jumped < jumpReadings && s.since < jumpTime
 }
 
 // Voted is what several sensors of one quantity say together.

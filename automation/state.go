@@ -84,6 +84,7 @@ type sensor struct {
 	now     Judged
 	age     time.Duration
 	heard   bool
+	raw     float64       // its latest value, whatever it is worth
 	apart   time.Duration // for which it has been far from the median
 	alarms  [sensorAlarms]alarm
 }
@@ -163,7 +164,7 @@ func (st *State) begin(in *Input) {
 	st.auto = in.Zone.Mode == greenhouse.ModeAuto || in.Zone.Mode == ""
 	st.flip = 1 - st.flip
 	d := &st.decision
-	d.Zone, d.At, d.Conditions = in.Zone.ID, in.Now, d.Conditions[:0]
+	d.Zone, d.At, d.Conditions, d.Doubted = in.Zone.ID, in.Now, d.Conditions[:0], d.Doubted[:0]
 	for i := range st.devices {
 		st.observe(&st.devices[i], &in.Devices[i], &d.Wants[i])
 	}

@@ -44,14 +44,3 @@ func tuningOf(c greenhouse.Control) tuning {
 
 // leastDeadZone is the smallest distance between heating and venting, K.
 const leastDeadZone = 1
-
-// staleAfter returns from which age a sensor that sends every interval is stale.
-func (t tuning) staleAfter(interval time.Duration) time.Duration {
-	if t.stale > 0 {
-		return t.stale
-	}
-	if interval <= 0 {
-		interval = 10 * time.Second
-	}
-	return max(3*interval, 90*time.Second)
-}

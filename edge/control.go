@@ -124,6 +124,7 @@ func (c *control) Apply(dec *automation.Decision) {
 		wants[i] = actuation.Want{Point: w.Point, Claims: w.Claims, Inputs: w.Inputs, Terms: w.Terms, Timers: w.Timers}
 	}
 	c.d.actuators.Apply(dec.Zone, dec.At, wants)
+	c.d.telemetry.Doubt(string(dec.Zone), dec.Doubted...)
 	c.d.clerk.observe(c.d.raised.changed(dec.Conditions)...)
 }
 

@@ -155,7 +155,7 @@ func (d *Daemon) openTelemetry() error {
 	e, err := telemetry.Open(telemetry.Options{
 		Dir: filepath.Join(d.opts.DataDir, "telemetry"), Now: d.opts.Now, ClockTrusted: d.clock.Trusted, Log: d.log, Linger: d.opts.Linger,
 		Retention: d.opts.Retention, MaxBytes: d.opts.HistoryMaxBytes, MinFree: d.opts.HistoryMinFree,
-		Plausible: d.plausible, OnCommit: d.committed, OnPressure: d.pressed, Disk: d.opts.Faults.Disk,
+		Tests: d.sensorTests, OnCommit: d.committed, OnPressure: d.pressed, Disk: d.opts.Faults.Disk,
 	})
 	if err != nil {
 		return err
@@ -165,24 +165,19 @@ func (d *Daemon) openTelemetry() error {
 	return nil
 }
 
-// plausible returns the range a point's values should lie in: its own, else that
-// of its standard name.
-func (d *Daemon) plausible(id greenhouse.PointID) (lo, hi float64, ok bool) {
-	spec, standard := greenhouse.StandardChannel(id.Name())
-	if diag, is := greenhouse.NodeDiagnostic(id.Name()); !standard && is {
-		spec, standard = diag, true
-	}
-	lo, hi = spec.Min, spec.Max
+// sensorTests returns what the readings of a point must pass: the tests of its
+// name, in its own range.
+func (d *Daemon) sensorTests(id greenhouse.PointID) greenhouse.SensorTests {
+	t := greenhouse.SensorTestsOf(id.Name())
 	if p, known := d.store.Registry().Points[id]; known {
 		if p.Min != nil {
-			lo = *p.Min
+			t.Min = *p.Min
 		}
 		if p.Max != nil {
-			hi = *p.Max
+			t.Max = *p.Max
 		}
-		standard = standard || p.Min != nil && p.Max != nil
 	}
-	return lo, hi, standard
+	return t
 }
 
 // pressed hears how full the telemetry queue is. The alarm takes a path that

@@ -208,6 +208,7 @@ func (d *Daemon) own() []greenhouse.Condition {
 	return []greenhouse.Condition{
 		{Source: greenhouse.SiteSource, Code: "clock_untrusted", Severity: greenhouse.Warning, Active: !d.clock.Trusted(), Text: "the clock is not known to be right: schedules wait, zones are controlled by their sensors alone"},
 		{Source: greenhouse.SiteSource, Code: "telemetry_paused", Severity: greenhouse.Critical, Active: st.Paused, Text: "no readings are being stored or acknowledged: " + st.Fault},
+		{Source: greenhouse.SiteSource, Code: "disk_stalled", Severity: greenhouse.Critical, Active: st.Hanging, Text: "the disk does not answer: control goes on from memory, no reading is acknowledged"},
 		{Source: greenhouse.SiteSource, Code: "registry_unavailable", Severity: greenhouse.Critical, Active: d.store.Stats().Unknown, Text: "the registry cannot be written; control goes on from memory"},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,8 @@ type stand struct {
 
 	// What a restart loses.
 	latest   map[greenhouse.PointID]*greenhouse.Latest
+	sensors  map[greenhouse.PointID]*greenhouse.SensorState
+	doubted  []greenhouse.PointID
 	brain    Brain
 	ctl      *actuation.Controller
 	presence *fleet.Presence
@@ -96,7 +99,7 @@ func newStand(r *run) (*stand, error) {
 func (d *stand) boot() (err error) {
 	d.epoch++
 	d.running, d.hung = true, false
-	d.latest = map[greenhouse.PointID]*greenhouse.Latest{}
+	d.latest, d.sensors, d.doubted = map[greenhouse.PointID]*greenhouse.Latest{}, map[greenhouse.PointID]*greenhouse.SensorState{}, nil
 	d.brain = &automatic{}
 	if d.r.options.Brain != nil {
 		d.brain = d.r.options.Brain()
@@ -253,6 +256,7 @@ func (d *stand) telemetry(n *wired, payload []byte) {
 			continue
 		}
 		l := d.latest[p.ID]
+		d.judge(&rd)
 		switch {
 		case l == nil:
 			d.latest[p.ID] = &greenhouse.Latest{Reading: rd, Seen: now}
@@ -266,6 +270,21 @@ func (d *stand) telemetry(n *wired, payload []byte) {
 	if danger {
 		d.decide()
 	}
+}
+
+// judge gives a reading its quality, as the history does.
+func (d *stand) judge(rd *greenhouse.Reading) {
+	s := d.sensors[rd.Point]
+	if s == nil {
+		s = &greenhouse.SensorState{}
+		d.sensors[rd.Point] = s
+	}
+	if slices.Contains(d.doubted, rd.Point) {
+		rd.Quality = max(rd.Quality, greenhouse.Suspect)
+	}
+	tests := greenhouse.SensorTestsOf(rd.Point.Name())
+	rd.Quality = tests.Judge(s, rd.At, rd.Value, rd.Quality)
+	s.Note(rd.At, rd.Value, rd.Quality)
 }
 
 // route finds the point of a node's channel.

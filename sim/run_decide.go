@@ -37,6 +37,7 @@ func (d *stand) decide() {
 	in.Outside = in.Sensors
 	dec := d.brain.Decide(in)
 	d.climate, d.day = dec.Climate, dec.Day
+	d.doubted = append(d.doubted[:0], dec.Doubted...)
 	wants := make([]actuation.Want, len(dec.Wants))
 	urgent := false
 	for i := range dec.Wants {

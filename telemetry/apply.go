@@ -102,6 +102,8 @@ func (a *applier) reading(s *series, r row, str *stream, seen time.Time) {
 		}
 		a.st.filled(s, n, r.at)
 	}
+	s.sensor = s.judged(a.arrived)
+	s.sensor.Note(greenhouse.Millis(r.at), r.v, r.q)
 	if s.move(r, a.arrived, seen) && a.live {
 		a.moved = append(a.moved, s.last())
 	}

@@ -46,6 +46,7 @@ func appendCheckpoint(b []byte, st *state, at position, segs []*segment) []byte 
 		b = appendGap(binary.AppendUvarint(b, id), *st.gaps.byID[id])
 	}
 	b = binary.AppendUvarint(b, st.gaps.next)
+	b = appendSensors(b, st)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli()))
 }
 
@@ -149,6 +150,7 @@ func decodeCheckpoint(data []byte) (*state, checkpoint, error) {
 		st.gaps.last[kindOf(g)] = max(st.gaps.last[kindOf(g)], id)
 	}
 	st.gaps.next = d.uvarint()
+	d.sensors(st)
 	if d.err != nil {
 		return nil, ck, fmt.Errorf("%w: %w", errCheckpoint, d.err)
 	}

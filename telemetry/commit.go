@@ -37,6 +37,9 @@ func (e *Engine) Submit(ctx context.Context, b *Batch) error {
 	if b.Arrived.IsZero() {
 		b.Arrived = e.o.Now()
 	}
+	if e.hang.on.Load() { // before it waits for room, and while it is still ours
+		e.observe([]*Batch{b})
+	}
 	return e.queue.put(ctx, b)
 }
 
@@ -72,6 +75,9 @@ func (e *Engine) linger() time.Duration {
 
 // commit writes one frame and settles its batches.
 func (e *Engine) commit(batches []*Batch, drops []*drop) {
+	begin := e.o.Now()
+	e.since.Store(&begin)
+	e.hang.begins(batches)
 	err := e.mend()
 	if err == nil {
 		err = e.ease()
@@ -79,6 +85,8 @@ func (e *Engine) commit(batches []*Batch, drops []*drop) {
 	if err == nil {
 		err = e.write(batches, drops)
 	}
+	e.hang.ends()
+	e.since.Store(nil)
 	if err != nil {
 		e.fail(batches, drops, err)
 		return
@@ -156,15 +164,14 @@ func (e *Engine) write(batches []*Batch, drops []*drop) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.apply(c)
+	e.settled()
 	return nil
 }
 
 // append makes the composed frame durable and measures the sync.
 func (e *Engine) append() error {
 	begin := e.o.Now()
-	e.since.Store(&begin)
 	err := e.wal.append(e.composer.frame)
-	e.since.Store(nil)
 	took := max(e.o.Now().Sub(begin), 0)
 	e.syncMean.Store((e.syncMean.Load()*7 + int64(took)) / 8)
 	e.syncMax.Store(max(e.syncMax.Load(), int64(took)))
@@ -193,32 +200,12 @@ func (e *Engine) fail(batches []*Batch, drops []*drop, err error) {
 	}
 	e.queue.giveBack(drops, batches, f.cause)
 	e.observe(batches)
-	e.hear(e.moved)
 	e.batchesFailed.Add(int64(len(batches)))
 	reply := greenhouse.Unavailable("telemetry_paused", "telemetry cannot be written: %v", f.err).
 		WithHint("control goes on; nothing is acknowledged until the disk takes it: see greenctl doctor")
 	for _, b := range batches {
 		if b.Done != nil {
 			b.Done(reply)
-		}
-	}
-}
-
-// observe moves latest values of known points without storing anything, so
-// that control goes on while the disk does not.
-func (e *Engine) observe(batches []*Batch) {
-	e.moved = e.moved[:0]
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	c := &e.composer
-	c.begin()
-	for _, b := range batches {
-		for i := range b.Readings {
-			r := &b.Readings[i]
-			s := e.st.points[r.Point]
-			if s != nil && c.acceptable(r) && s.move(row{int64(r.At), r.Value, c.quality(r)}, b.Arrived.UnixMilli(), b.Arrived) {
-				e.moved = append(e.moved, s.last())
-			}
 		}
 	}
 }

@@ -15,7 +15,8 @@ type composer struct {
 	seen  []time.Time
 	body  []byte // readings of the batch at hand
 
-	series  map[greenhouse.PointID]uint32 // defined in this frame
+	series  map[greenhouse.PointID]fresh // defined in this frame
+	drafts  []draft
 	streams map[bootKey]uint32
 	nextID  uint32
 	nextStr uint32
@@ -28,9 +29,51 @@ type composer struct {
 	holes   []greenhouse.Gap         // to follow the batch at hand
 	frames  uint64                   // frames begun
 
+	bounds
+	doubts *doubts
+	tests  greenhouse.SensorTests // of the reading at hand
+}
+
+// fresh is a series that the frame being made defines.
+type fresh struct {
+	id    uint32
+	draft int // its place in drafts
+}
+
+// draft is what the frame being made adds to what is known of a series: it is
+// written off with the frame.
+type draft struct {
+	tip   int64 // newest time
+	state greenhouse.SensorState
+}
+
+// bounds are the times that a reading may have now.
+type bounds struct {
 	now     int64
 	oldest  int64
 	trusted bool
+}
+
+func (o *Options) bounds() bounds {
+	now := o.Now()
+	return bounds{now.UnixMilli(), now.Add(-o.Retention).UnixMilli(), o.ClockTrusted()}
+}
+
+// acceptable reports whether the reading's time and names can be stored.
+func (b *bounds) acceptable(r *greenhouse.Reading) bool {
+	at := int64(r.At)
+	if at <= 0 || at > maxTime || r.Point == "" || len(r.Point) > maxName {
+		return false
+	}
+	return !b.trusted || at <= b.now+future && at >= b.oldest
+}
+
+// testsOf returns what the readings of a point must pass.
+func (o *Options) testsOf(p greenhouse.PointID) greenhouse.SensorTests {
+	if o.Tests == nil {
+		return greenhouse.AnyValue()
+	}
+	return o.Tests(p)
 }
 
 // begin empties the composer. The state must not change until the frame is
@@ -43,11 +86,9 @@ func (c *composer) begin() {
 	c.nextID, c.nextStr = uint32(len(c.st.series)), c.st.nextStream
 	c.arrived, c.repeats = 0, 0
 	c.frames++
+	c.drafts = c.drafts[:0]
 	c.unmeet()
-	now := c.o.Now()
-	c.now = now.UnixMilli()
-	c.oldest = now.Add(-c.o.Retention).UnixMilli()
-	c.trusted = c.o.ClockTrusted()
+	c.bounds = c.o.bounds()
 }
 
 // empty reports whether there is nothing to write.
@@ -65,7 +106,7 @@ func (c *composer) batch(b *Batch) {
 	last := arrived
 	for i := range b.Readings {
 		r := &b.Readings[i]
-		id, st := c.point(r.Point)
+		st := c.st.points[r.Point]
 		switch {
 		case !c.acceptable(r):
 			h.refused++
@@ -73,13 +114,12 @@ func (c *composer) batch(b *Batch) {
 		case st != nil && st.has(int64(r.At)):
 			c.repeats++
 			continue
-		case id == 0:
-			id = c.define(r.Point)
 		}
+		id, d := c.point(r.Point, st, arrived)
 		if st != nil {
-			c.silence(st, b.Node, int64(r.At))
+			c.silence(st, d, b.Node, int64(r.At))
 		}
-		c.body = appendReading(c.body, id, int64(r.At), last, r.Value+0, c.quality(r)) // +0 makes 0 of -0
+		c.body = appendReading(c.body, id, int64(r.At), last, r.Value+0, c.judge(d, r)) // +0 makes 0 of -0
 		last = int64(r.At)
 		h.n++
 	}
@@ -123,21 +163,34 @@ func (c *composer) gap(g greenhouse.Gap) {
 	c.frame = appendGap(append(c.frame, recordGap), g)
 }
 
-// point returns the number of p, 0 if it has none yet, and its series if that
-// is applied already.
-func (c *composer) point(p greenhouse.PointID) (uint32, *series) {
-	if s := c.st.points[p]; s != nil {
-		return s.id, s
+// point returns the number of p, which it defines if need be, and what this
+// frame knows of the series beyond what is applied.
+func (c *composer) point(p greenhouse.PointID, st *series, arrived int64) (uint32, *draft) {
+	if st != nil {
+		if st.draftFrame != c.frames {
+			st.draftFrame, st.draft = c.frames, int32(len(c.drafts))
+			c.drafts = append(c.drafts, draft{st.latest.at, st.judged(arrived)})
+		}
+		return st.id, &c.drafts[st.draft]
 	}
-	return c.series[p], nil
+	f, ok := c.series[p]
+	if !ok {
+		f = fresh{c.nextID, len(c.drafts)}
+		c.nextID++
+		c.series[p] = f
+		c.drafts = append(c.drafts, draft{})
+		c.frame = appendDefinition(c.frame, recordSeries, f.id, string(p))
+	}
+	return f.id, &c.drafts[f.draft]
 }
 
-func (c *composer) define(p greenhouse.PointID) uint32 {
-	id := c.nextID
-	c.nextID++
-	c.series[p] = id
-	c.frame = appendDefinition(c.frame, recordSeries, id, string(p))
-	return id
+// judge gives a reading its quality, which is what the log keeps: it is never
+// judged again.
+func (c *composer) judge(d *draft, r *greenhouse.Reading) greenhouse.Quality {
+	c.tests = c.o.testsOf(r.Point)
+	q := c.tests.Judge(&d.state, r.At, r.Value, c.doubts.quality(r))
+	d.state.Note(r.At, r.Value, q)
+	return q
 }
 
 // stream returns the number of a boot, defining it if needed; 0 for nobody.
@@ -156,21 +209,4 @@ func (c *composer) stream(k bootKey, known *stream) uint32 {
 		c.frame = appendDefinition(c.frame, recordStream, id, string(k.node), k.boot)
 	}
 	return id
-}
-
-// acceptable reports whether the reading's time and names can be stored.
-func (c *composer) acceptable(r *greenhouse.Reading) bool {
-	at := int64(r.At)
-	if at <= 0 || at > maxTime || r.Point == "" || len(r.Point) > maxName {
-		return false
-	}
-	return !c.trusted || at <= c.now+future && at >= c.oldest
-}
-
-func (c *composer) quality(r *greenhouse.Reading) greenhouse.Quality {
-	if c.o.Plausible == nil {
-		return judge(r.Value, r.Quality, 0, 0, false)
-	}
-	lo, hi, ok := c.o.Plausible(r.Point)
-	return judge(r.Value, r.Quality, lo, hi, ok)
 }

@@ -30,8 +30,9 @@
 // because the engine was down, and silences of points longer than they may be. After a failed write or sync
 // the file is not used again: nothing is acknowledged until what was
 // acknowledged before has been read back and a new segment takes writes. During
-// such a pause latest values go on in memory, so control does. Damaged values
-// are found by their CRC and reported as gaps, never served.
+// such a pause, and while a commit hangs for more than two seconds, latest values
+// go on in memory, so control does. Damaged values are found by their CRC and
+// reported as gaps, never served.
 //
 // # Who owns what
 //
@@ -40,8 +41,8 @@
 // sealer change it, briefly, queries copy out of it. A day file has a mutex of
 // its own: readers share it, opening and replacing takes it alone. Locks are
 // taken in the order maintain, a day file's mu, Engine.mu; queue.mu is taken
-// with none of them held. Callbacks run without any lock but the one that keeps
-// OnPressure to one call at a time.
+// with none of them held; hang.mu before all of these. Callbacks run without any lock
+// but hang.mu and the one that keeps OnPressure to one call at a time.
 //
 // # Bounds
 //

@@ -45,6 +45,10 @@ type Engine struct {
 	composer composer
 	moved    []greenhouse.Latest
 
+	hang   hang
+	doubts doubts
+	loose  []*series // that have a loose state; under mu
+
 	since   atomic.Pointer[time.Time] // when the commit under way began
 	fault   atomic.Pointer[fault]
 	low     atomic.Bool // the disk is nearly full
@@ -73,6 +77,7 @@ func Open(o Options) (*Engine, error) {
 	}
 	go e.committer()
 	go e.maintenance()
+	go e.watch()
 	return e, nil
 }
 
@@ -106,7 +111,7 @@ func (e *Engine) open() (err error) {
 	}
 	e.queue = newQueue(&e.o)
 	was := e.st.stopped()
-	e.composer = composer{o: &e.o, st: e.st, stopped: was, down: maps.Clone(was), series: map[greenhouse.PointID]uint32{}, streams: map[bootKey]uint32{}}
+	e.composer = composer{o: &e.o, st: e.st, stopped: was, down: maps.Clone(was), series: map[greenhouse.PointID]fresh{}, doubts: &e.doubts, streams: map[bootKey]uint32{}}
 	e.checkSpace()
 	return nil
 }

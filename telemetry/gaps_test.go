@@ -165,34 +165,6 @@ func TestRefusedReadingsAreCounted(t *testing.T) {
 	}
 }
 
-func TestQuality(t *testing.T) {
-	c := newClock()
-	e := open(t, telemetry.Options{Dir: t.TempDir(), Now: c.Now, Plausible: func(greenhouse.PointID) (float64, float64, bool) { return -30, 60, true }})
-	now := c.ms()
-	mustSubmit(t, e, telemetry.Batch{Readings: []greenhouse.Reading{
-		reading("a/x", now-3, 20), reading("a/x", now-2, 85), reading("a/x", now-1, math.NaN()),
-		{Point: "a/x", At: now, Value: 21, Quality: greenhouse.Suspect},
-	}})
-	check := func() {
-		t.Helper()
-		got := raw(t, e, "a/x")
-		want := []struct {
-			v float64
-			q greenhouse.Quality
-		}{{20, greenhouse.Good}, {85, greenhouse.Bad}, {math.NaN(), greenhouse.Bad}, {21, greenhouse.Suspect}}
-		for i, w := range want {
-			if len(got) != len(want) || got[i].Quality != w.q || got[i].Value != w.v && !math.IsNaN(w.v) || math.IsNaN(w.v) != math.IsNaN(got[i].Value) {
-				t.Fatalf("got %+v, want %+v", got, want)
-			}
-		}
-	}
-	check()
-	if err := e.Seal(); err != nil {
-		t.Fatal(err)
-	}
-	check()
-}
-
 func TestLatestOnlyMovesForward(t *testing.T) {
 	c := newClock()
 	o := telemetry.Options{Dir: t.TempDir(), Now: c.Now}

@@ -104,3 +104,12 @@ type fataler interface {
 	Helper()
 	Fatal(...any)
 }
+
+// within returns tests of a range alone.
+func within(lo, hi float64) func(greenhouse.PointID) greenhouse.SensorTests {
+	return func(greenhouse.PointID) greenhouse.SensorTests {
+		t := greenhouse.AnyValue()
+		t.Min, t.Max = lo, hi
+		return t
+	}
+}

@@ -73,14 +73,9 @@ func (c *composer) unmeet() {
 
 // silence records that a point had no reading for longer than it should, up to
 // a reading at `at`. What a downtime of the node explains is left to that.
-func (c *composer) silence(s *series, node greenhouse.UID, at int64) {
-	last := s.latest.at
-	if s.tipFrame == c.frames {
-		last = max(last, s.tip)
-	}
-	if at > last {
-		s.tip, s.tipFrame = at, c.frames
-	}
+func (c *composer) silence(s *series, d *draft, node greenhouse.UID, at int64) {
+	last := d.tip
+	d.tip = max(last, at)
 	if last == 0 || at-last <= silentLeast.Milliseconds() || c.o.StaleAfter == nil || !c.trusted {
 		return
 	}

@@ -218,6 +218,7 @@ func (e *Engine) recall(d *dayTx, id uint32) {
 		if err == nil && len(rows) > 0 {
 			last := rows[len(rows)-1]
 			e.st.series[id].latest = last
+			e.st.series[id].sensor = e.st.series[id].usual()
 			e.st.newest = max(e.st.newest, last.at)
 			return
 		}

@@ -52,17 +52,18 @@ type Options struct {
 	// Maintain is how often sealing, retention and free space are looked at;
 	// 0 means 15 s, below 0 only when Maintain is called.
 	Maintain time.Duration
-	// Plausible returns the range a point's values should lie in; outside it a
-	// reading is kept but marked bad. nil means no ranges. It is called by the
-	// committer and must not block.
-	Plausible func(greenhouse.PointID) (min, max float64, ok bool)
+	// Tests returns what the readings of a point must pass to be believed; the
+	// others are kept all the same, with their quality. nil believes every
+	// number. It is called by the committer and must not block.
+	Tests func(greenhouse.PointID) greenhouse.SensorTests
 	// StaleAfter returns how long a point may be silent before that is a gap;
 	// 0 for one that nobody waits for. nil means none is. It is called by the
 	// committer and by queries and must not block.
 	StaleAfter func(greenhouse.PointID) time.Duration
 	// OnCommit hears which latest values moved, after they are on disk and
-	// before the batches' Done. The committer calls it; it must not block nor
-	// keep the slice. nil is fine.
+	// before the batches' Done. The committer calls it, and while a commit hangs
+	// also those who submit, several at once: then nothing is on disk yet. It
+	// must not block, keep the slice nor call the engine's Submit. nil is fine.
 	OnCommit func(moved []greenhouse.Latest)
 	// OnPressure hears when the queue's pressure changes; it is called by
 	// whoever submits or by the committer, one call at a time, and must not

@@ -18,7 +18,7 @@ func TestRollupsAgreeWithRaw(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newClock()
 			c.t = c.t.Truncate(24 * time.Hour).Add(18 * time.Hour)
-			e := open(t, telemetry.Options{Dir: t.TempDir(), Now: c.Now, SegmentBytes: 1 << 20, Plausible: func(greenhouse.PointID) (float64, float64, bool) { return 0, 40, true }})
+			e := open(t, telemetry.Options{Dir: t.TempDir(), Now: c.Now, SegmentBytes: 1 << 20, Tests: within(0, 40)})
 			rnd := rand.New(rand.NewPCG(2, 2))
 			var b telemetry.Batch
 			for range 12 * time.Hour / period {

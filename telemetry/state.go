@@ -3,7 +3,6 @@ package telemetry
 import (
 	"cmp"
 	"errors"
-	"math"
 	"slices"
 	"time"
 
@@ -31,9 +30,12 @@ type series struct {
 	frozen []*buf  // windows being sealed, not to be changed
 	nodes  []*node // who has written here
 
-	// The composer's own: the newest time in the frame it is making.
-	tip      int64
-	tipFrame uint64
+	sensor greenhouse.SensorState  // as of what is applied
+	loose  *greenhouse.SensorState // as of what was only seen, see [Engine.observe]; nil: nothing was
+
+	// The composer's own: where its draft of the series is.
+	draftFrame uint64
+	draft      int32
 }
 
 // held returns the buffer of a window in a list, and its place.
@@ -175,12 +177,24 @@ func (st *state) buffer(win uint32) *buf {
 // move makes r the latest reading if it is newer, or if the one held lies in a
 // future that the clock has since denied.
 func (s *series) move(r row, arrived int64, seen time.Time) bool {
-	ahead := s.latest.at > arrived+future && r.at <= arrived+future && arrived > 0
-	if r.at <= s.latest.at && !ahead {
+	if r.at <= s.latest.at && !(s.ahead(arrived) && r.at <= arrived+future) {
 		return false
 	}
 	s.latest, s.seen = r, seen
 	return true
+}
+
+// ahead reports whether the latest reading lies in a future that the clock has
+// since denied.
+func (s *series) ahead(arrived int64) bool { return s.latest.at > arrived+future && arrived > 0 }
+
+// judged returns what is remembered of the sensor when a reading arrives:
+// nothing where that lies in the future, or it would never be judged again.
+func (s *series) judged(arrived int64) greenhouse.SensorState {
+	if s.ahead(arrived) && int64(s.sensor.At) > arrived+future {
+		return greenhouse.SensorState{}
+	}
+	return s.sensor
 }
 
 // last returns the latest reading as the rooms above know it.
@@ -203,13 +217,4 @@ func (s *series) writtenBy(n *node) {
 		s.nodes = slices.Delete(s.nodes, 0, 1)
 	}
 	s.nodes = append(s.nodes, n)
-}
-
-// judge makes the quality of a reading worse where the value or its range
-// demands it.
-func judge(v float64, q greenhouse.Quality, lo, hi float64, ranged bool) greenhouse.Quality {
-	if math.IsNaN(v) || ranged && (v < lo || v > hi) {
-		return greenhouse.Bad
-	}
-	return q
 }

@@ -28,6 +28,8 @@ type Stats struct {
 	SyncMean     time.Duration // moving average of a commit's write and sync
 	SyncMax      time.Duration // longest
 	Committing   time.Duration // how long the commit under way has taken so far; 0 if none is
+	Hanging      bool          // it takes too long: latest values move without it
+	Hangs        int64         // commits that did
 	BytesWritten int64         // to the device, in whole pages: log, day files, checkpoints
 
 	LogBytes     int64 // log that a start would replay
@@ -61,6 +63,7 @@ func (e *Engine) Stats() Stats {
 		BytesWritten: e.wal.written.Load(), LogFiles: int(e.wal.files.Load()), DaysDropped: e.droppedDays.Load(),
 		Faults: e.faults.Load(), Damaged: e.damaged.Load(), SealedAt: greenhouse.Millis(e.sealedAt.Load()), Late: e.late.Load(),
 	}
+	s.Hanging, s.Hangs = e.hang.on.Load(), e.hang.hangs.Load()
 	if t := e.since.Load(); t != nil {
 		s.Committing = max(e.o.Now().Sub(*t), 0)
 	}
