@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"syscall"
 	"time"
 
@@ -52,6 +53,7 @@ func (e *Engine) committer() {
 		e.queue.linger(e.linger())
 		var drops []*drop
 		batches, drops = e.queue.take(batches[:0])
+		e.patience.noteCommit(len(batches))
 		if len(batches)+len(drops) > 0 {
 			e.commit(batches, drops)
 		} else if e.fault.Load() != nil {
@@ -61,16 +63,13 @@ func (e *Engine) committer() {
 	}
 }
 
-// linger returns how long the next commit should wait for company.
-func (e *Engine) linger() time.Duration {
-	const auto, slow = 400 * time.Millisecond, 3 * time.Millisecond
+// linger returns how long the next commit should wait for company, and for how
+// many batches in all.
+func (e *Engine) linger() (d time.Duration, enough int) {
 	if e.o.Linger >= 0 {
-		return e.o.Linger
+		return e.o.Linger, math.MaxInt
 	}
-	if time.Duration(e.syncMean.Load()) > slow {
-		return auto
-	}
-	return 0
+	return e.patience.next()
 }
 
 // commit writes one frame and settles its batches.
@@ -175,6 +174,7 @@ func (e *Engine) append() error {
 	took := max(e.o.Now().Sub(begin), 0)
 	e.syncMean.Store((e.syncMean.Load()*7 + int64(took)) / 8)
 	e.syncMax.Store(max(e.syncMax.Load(), int64(took)))
+	e.patience.noteSync(took)
 	return err
 }
 

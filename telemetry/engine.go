@@ -44,6 +44,7 @@ type Engine struct {
 	// The committer's own.
 	composer composer
 	moved    []greenhouse.Latest
+	patience patience
 
 	hang   hang
 	doubts doubts

@@ -21,8 +21,8 @@ type Options struct {
 	Log *slog.Logger
 	// Linger is how long a commit waits for company, to spare a card. A full
 	// page or an urgent batch ends the wait. 0 commits at once; below 0 the
-	// engine lingers 400 ms while a sync takes more than 3 ms, and not at all
-	// on faster disks.
+	// engine lingers 400 ms while a sync usually takes more than 3 ms, and on
+	// faster disks up to 3 ms where other batches can be expected meanwhile.
 	Linger time.Duration
 	// QueueMessages bounds the batches waiting for a commit; 0 means 16,384.
 	QueueMessages int

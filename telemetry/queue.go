@@ -75,7 +75,10 @@ type queue struct {
 	pressure Pressure
 
 	wake chan struct{} // something is pending
-	cut  chan struct{} // do not linger
+	cut  chan struct{} // the commit that lingers should look again
+
+	urgent bool // something pending is in a hurry, under mu
+	enough int  // batches for which the commit that lingers waits, under mu
 
 	notifyMu sync.Mutex
 	notified Pressure
@@ -181,11 +184,17 @@ func (q *queue) push(b *Batch) {
 	q.pending = append(q.pending, b)
 	q.bytes += memoryOf(b)
 	q.logBytes += logOf(b)
+	q.urgent = q.urgent || b.Urgent
 	q.update()
 	signal(q.wake)
-	if b.Urgent || q.logBytes >= pageSize {
+	if q.ripe() {
 		signal(q.cut)
 	}
+}
+
+// ripe reports whether what is pending should be committed without waiting for more.
+func (q *queue) ripe() bool {
+	return q.urgent || q.closed || q.logBytes >= pageSize || len(q.pending) >= q.enough
 }
 
 func signal(c chan struct{}) {
@@ -245,6 +254,7 @@ func (q *queue) take(dst []*Batch) ([]*Batch, []*drop) {
 	rest := copy(q.pending, q.pending[n:])
 	clear(q.pending[rest:])
 	q.pending = q.pending[:rest]
+	q.urgent = q.urgent && rest > 0
 	q.logBytes -= log
 	var drops []*drop
 	for k, d := range q.drops {
@@ -305,15 +315,31 @@ func (q *queue) done() bool {
 	return q.closed && len(q.pending) == 0
 }
 
-// linger waits for company: until d has passed or the wait is cut short.
-func (q *queue) linger(d time.Duration) {
-	if d <= 0 {
+// linger waits for company: until that many batches are pending, a page is
+// full, something is urgent, or d has passed.
+func (q *queue) linger(d time.Duration, enough int) {
+	if d <= 0 || q.gathered(enough) {
 		return
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-q.cut:
+	for {
+		select {
+		case <-t.C:
+			return
+		case <-q.cut:
+			if q.gathered(enough) {
+				return
+			}
+		}
 	}
+}
+
+// gathered reports whether there is nothing to linger for, and says how many batches
+// would make it so.
+func (q *queue) gathered(enough int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.enough = enough
+	return q.ripe()
 }
