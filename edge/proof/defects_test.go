@@ -26,7 +26,7 @@ import (
 func broken(t *testing.T, claim func() error) {
 	t.Helper()
 	t.Run("the old design breaks it", func(t *testing.T) {
-		for try := range 50 {
+		for try := range 1000 {
 			var err error
 			synctest.Test(t, func(*testing.T) { err = claim() })
 			if err != nil {
@@ -290,6 +290,7 @@ func (p *oldPublisher) publish(c told) {
 }
 
 func (p *oldPublisher) change(interval int) error {
+	statement()
 	p.mu.Lock()
 	p.rev++
 	c := told{p.rev, fmt.Sprint(interval)}
