@@ -62,6 +62,7 @@ type Alarm struct {
 	ClearedAt    Millis     `json:"cleared_at,omitempty"`
 	ShelvedUntil Millis     `json:"shelved_until,omitempty"`
 	Text         string     `json:"text"`
+	Version      uint64     `json:"version"` // rises with each change that is journalled
 }
 
 // Open reports whether the alarm still wants attention.

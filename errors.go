@@ -1,6 +1,7 @@
 package greenhouse
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 )
@@ -69,13 +70,25 @@ func Forbidden(code, format string, args ...any) *Error {
 }
 
 // StaleError says that a record changed since the caller read it. Current is
-// the record as it is now, for a readable difference. It wraps [ErrConflict].
+// the record as it is now, for a readable difference, and Changes what was done
+// to it since, oldest first, as far as that is known. It wraps [ErrConflict].
 type StaleError struct {
 	Noun    string // "node", "zone", "point"
 	ID      string
 	Had     uint64 // the version the caller named
 	Have    uint64 // the version stored now
 	Current any    // the record as stored
+	Changes []Change
+}
+
+// Change is one edit of a record, as the journal tells it: the fields that
+// differed, as they were and as they became.
+type Change struct {
+	TS     Millis                     `json:"ts"`
+	Code   string                     `json:"code"` // of the event, e.g. "node_edited"
+	Actor  string                     `json:"actor"`
+	Before map[string]json.RawMessage `json:"before,omitempty"`
+	After  map[string]json.RawMessage `json:"after,omitempty"`
 }
 
 // Error names the record and both versions.

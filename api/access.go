@@ -7,6 +7,7 @@ type Account struct {
 	Name      string            `json:"name"`
 	Publish   []string          `json:"publish" doc:"MQTT topic filters"`
 	Subscribe []string          `json:"subscribe" doc:"MQTT topic filters"`
+	Version   uint64            `json:"version"`
 	CreatedAt greenhouse.Millis `json:"created_at"`
 	Secret    string            `json:"secret,omitempty" doc:"shown once"`
 	Warnings  []string          `json:"warnings,omitempty" doc:"filters that cover topics of nodes"`
@@ -45,6 +46,7 @@ type Verified struct {
 type Token struct {
 	Name      string            `json:"name"`
 	Role      Role              `json:"role"`
+	Version   uint64            `json:"version"`
 	CreatedAt greenhouse.Millis `json:"created_at"`
 	ExpiresAt greenhouse.Millis `json:"expires_at" doc:"0: never"`
 	LastUsed  greenhouse.Millis `json:"last_used,omitempty"`

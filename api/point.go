@@ -15,6 +15,7 @@ type Point struct {
 	Node    greenhouse.UID         `json:"node" doc:"the node bound now; empty: none"`
 	Channel greenhouse.ChannelName `json:"channel"`
 	PointSpec
+	Override *Override `json:"override,omitempty" doc:"actuators: the level set by hand, which the version covers"`
 	Meta
 }
 

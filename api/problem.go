@@ -32,7 +32,11 @@ type Problem struct {
 	Had      uint64          `json:"had,omitempty"`      // stale edits: the version the caller named
 	Have     uint64          `json:"have,omitempty"`     // stale edits: the version stored
 	Current  json.RawMessage `json:"current,omitempty"`  // stale edits: the record as it is now
+	Changes  []Change        `json:"changes,omitempty"`  // stale edits: what was done to it since, oldest first, as far as the journal tells
 }
+
+// Change is one edit of a record: what differed before and after it.
+type Change = greenhouse.Change
 
 // FieldError is one field that is wrong.
 type FieldError struct {
@@ -171,6 +175,7 @@ func (p *Problem) stale(s *greenhouse.StaleError) {
 	if raw, err := json.Marshal(s.Current); err == nil && s.Current != nil {
 		p.Current = raw
 	}
+	p.Changes = s.Changes
 	if p.Hint == "" {
 		p.Hint = "greenctl " + s.Noun + " get " + s.ID + " and try again"
 	}
@@ -192,7 +197,7 @@ func codeOf(err error) string {
 // daemon the kind is nil.
 func (p *Problem) Err() error {
 	if p.Status == http.StatusPreconditionFailed && p.Have != 0 {
-		s := &greenhouse.StaleError{Noun: p.Noun, ID: p.ID, Had: p.Had, Have: p.Have}
+		s := &greenhouse.StaleError{Noun: p.Noun, ID: p.ID, Had: p.Had, Have: p.Have, Changes: p.Changes}
 		if len(p.Current) > 0 {
 			s.Current = p.Current
 		}

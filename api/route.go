@@ -153,6 +153,8 @@ type Route struct {
 	Socket bool   // served on the unix socket only
 	Demo   bool   // served by "edged demo" only
 	Stop   bool   // works while the registry cannot write (emergency stop)
+
+	Versioned bool // changes one record: If-Match may name the version that was read
 }
 
 // Routes returns every operation, with the least role that may call it: the
@@ -160,7 +162,24 @@ type Route struct {
 func Routes() []Route {
 	r := append(routesRead(), routesNodes()...)
 	r = append(r, routesZones()...)
-	return append(r, routesAdmin()...)
+	r = append(r, routesAdmin()...)
+	for i := range r {
+		r[i].Versioned = versioned(r[i].ID)
+	}
+	return r
+}
+
+// versioned reports whether an operation changes one record that was there
+// before. The others make something, or give an order: they have no version to
+// name, and refuse one rather than ignore it.
+func versioned(id string) bool {
+	switch id {
+	case "node-edit", "node-channel-edit", "node-assign", "node-unassign", "node-swap", "node-rotate-key", "node-decommission", "node-maintenance",
+		"zone-edit", "zone-delete", "zone-target-set", "zone-target-clear", "zone-mode", "site-edit",
+		"point-edit", "override-set", "override-release", "alarm-ack", "alarm-shelve", "account-delete", "token-delete":
+		return true
+	}
+	return false
 }
 
 func routesRead() []Route {

@@ -42,8 +42,8 @@ func TestOlderRegistryPutBackByHand(t *testing.T) {
 			t.Errorf("epoch %d, want it above %d", got, seen)
 		}
 		raised := g.events("epoch_raised")
-		if len(raised) != 1 {
-			t.Errorf("%d events epoch_raised, want one for all nodes", len(raised))
+		if len(raised) == 0 || len(raised) > 2 { // nodes need not have seen the same
+			t.Errorf("%d events epoch_raised, want one for all nodes that saw the same", len(raised))
 		}
 		until(t, 2*time.Minute, "command_fenced clears", func() bool { return !g.raised(greenhouse.NodeSource(relays), "command_fenced") })
 		t.Logf("obeys %v after the start", took)

@@ -50,6 +50,7 @@ func (b *alarmBook) load(tx Tx) error {
 			bad = fmt.Errorf("decode alarm %q: %w", k, err)
 			return false
 		}
+		a.Version = max(a.Version, 1) // written before alarms had one
 		byAbout[about{a.Source, a.Code}], byID[a.ID] = a, a
 		return true
 	})
@@ -137,6 +138,9 @@ func louder(a, b greenhouse.Severity) bool {
 // put replaces an alarm in memory and returns the transition that goes to disk.
 // The caller holds mu.
 func (b *alarmBook) put(a *greenhouse.Alarm, code, actor string) transition {
+	if code != "" {
+		a.Version++
+	}
 	b.byAbout[about{a.Source, a.Code}], b.byID[a.ID] = a, a
 	return transition{id: a.ID, event: greenhouse.Event{TS: a.LastSeen, Code: code, Source: a.Source, Actor: actor, Detail: alarmDetail(a)}}
 }

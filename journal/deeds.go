@@ -13,6 +13,9 @@ type Deed struct {
 	By     string
 	From   string // "" is left out
 	Reason string // "" is left out
+	// IfVersion is the version of the alarm that the person saw; another one is a
+	// *greenhouse.StaleError. 0 checks nothing.
+	IfVersion uint64
 	// Done is asked first; true says that this was done before and nothing is to
 	// be done now. Nil is no.
 	Done func(Tx) (bool, error)
@@ -72,14 +75,20 @@ func (j *Journal) change(id, code string, d Deed, fn func(*greenhouse.Alarm) boo
 	}
 	before := a
 	changed := fn(&a)
-	if !changed && d.Done == nil && d.Keep == nil {
+	if !changed && d.Done == nil && d.Keep == nil && d.IfVersion == 0 {
 		return a, nil
 	}
 	done := false
+	if changed {
+		a.Version++
+	}
 	err = j.db.Update(func(tx Tx) error {
 		done, err = d.done(tx)
 		if done || err != nil {
 			return err
+		}
+		if d.IfVersion != 0 && d.IfVersion != before.Version {
+			return &greenhouse.StaleError{Noun: "alarm", ID: id, Had: d.IfVersion, Have: before.Version, Current: before}
 		}
 		if changed {
 			event := greenhouse.Event{Code: code, Source: a.Source, Actor: d.By, Detail: d.detail(&before, &a)}

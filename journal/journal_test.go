@@ -292,7 +292,7 @@ func TestAlarmLife(t *testing.T) {
 	observe(hot(true, greenhouse.Warning))
 	observe(hot(true, greenhouse.Warning))
 	a := j.Alarms(false)[0]
-	want := greenhouse.Alarm{ID: a.ID, Source: "zone/north", Code: "too_hot", Severity: greenhouse.Warning, State: greenhouse.AlarmRaised, Count: 1, FirstSeen: start + 1000, LastSeen: start + 3000, Text: "it is hot"}
+	want := greenhouse.Alarm{ID: a.ID, Source: "zone/north", Code: "too_hot", Severity: greenhouse.Warning, State: greenhouse.AlarmRaised, Count: 1, FirstSeen: start + 1000, LastSeen: start + 3000, Text: "it is hot", Version: 1}
 	if diff := cmp.Diff(want, a); diff != "" {
 		t.Errorf("raised alarm (-want +got):\n%s", diff)
 	}

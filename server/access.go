@@ -28,11 +28,11 @@ func (s *Server) token(secret string) (api.Token, error) {
 }
 
 func tokenView(t store.Token) api.Token {
-	return api.Token{Name: t.Name, Role: api.Role(t.Role), CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt}
+	return api.Token{Name: t.Name, Role: api.Role(t.Role), Version: t.Version, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt}
 }
 
 func accountView(a store.Account) api.Account {
-	return api.Account{Name: a.Name, Publish: orEmpty(a.Publish), Subscribe: orEmpty(a.Subscribe), CreatedAt: a.CreatedAt, Warnings: warnings(a)}
+	return api.Account{Name: a.Name, Publish: orEmpty(a.Publish), Subscribe: orEmpty(a.Subscribe), Version: a.Version, CreatedAt: a.CreatedAt, Warnings: warnings(a)}
 }
 
 // warnings names the filters of an account that cover topics of nodes, where it
@@ -95,11 +95,18 @@ func (s *Server) deleteAccount(ctx context.Context, in *struct {
 	NameParam
 	WriteParams
 }) (*out[api.Done], error) {
+	version, err := in.version(false)
+	if err != nil {
+		return nil, err
+	}
 	return change(ctx, s, in.WriteParams, "account-delete", in.Name, func(w *write) (api.Done, error) {
 		var before any
 		for _, a := range w.tx.Accounts() {
 			if a.Name == in.Name {
 				before = accountView(a)
+				if err := unchanged("account", a.Name, version, a.Version, before); err != nil {
+					return api.Done{}, err
+				}
 			}
 		}
 		if err := w.tx.DeleteAccount(in.Name); err != nil {
@@ -155,11 +162,18 @@ func (s *Server) deleteToken(ctx context.Context, in *struct {
 	NameParam
 	WriteParams
 }) (*out[api.Done], error) {
+	version, err := in.version(false)
+	if err != nil {
+		return nil, err
+	}
 	return change(ctx, s, in.WriteParams, "token-delete", in.Name, func(w *write) (api.Done, error) {
 		var before any
 		for _, t := range w.tx.Tokens() {
 			if t.Name == in.Name {
 				before = tokenView(t)
+				if err := unchanged("token", t.Name, version, t.Version, before); err != nil {
+					return api.Done{}, err
+				}
 			}
 		}
 		if err := w.tx.DeleteToken(in.Name); err != nil {

@@ -41,7 +41,7 @@ func (s *Server) listAlarms(_ context.Context, in *struct {
 func (s *Server) getAlarm(_ context.Context, in *IDParam) (*out[api.Alarm], error) {
 	for _, a := range s.Journal.Alarms(true) {
 		if a.ID == in.ID {
-			return &out[api.Alarm]{Body: a}, nil
+			return &out[api.Alarm]{ETag: etag(a.Version), Body: a}, nil
 		}
 	}
 	return nil, greenhouse.NotFound("alarm", in.ID).WithHint("greenctl alarm list")
@@ -80,15 +80,20 @@ func (s *Server) changeAlarm(ctx context.Context, id string, p WriteParams, op s
 	if err != nil {
 		return nil, err
 	}
+	version, err := p.version(false)
+	if err != nil {
+		return nil, err
+	}
 	if p.DryRun {
 		a, err := s.getAlarm(ctx, &IDParam{ID: id})
-		if a != nil {
-			a.DryRun = "true"
+		if err != nil {
+			return nil, err
 		}
-		return a, err
+		a.DryRun = "true"
+		return a, unchanged("alarm", id, version, a.Body.Version, a.Body)
 	}
 	by, answer := callerOf(ctx), &out[api.Alarm]{}
-	deed := journal.Deed{By: by.actor, From: by.from, Reason: reason}
+	deed := journal.Deed{By: by.actor, From: by.from, Reason: reason, IfVersion: version}
 	if key.key != nil {
 		deed.Done = func(tx journal.Tx) (bool, error) {
 			found, err := key.replay(tx, &answer.Body)

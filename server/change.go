@@ -29,18 +29,19 @@ type write struct {
 
 // audit is the detail of every event that a person caused.
 type audit struct {
-	From   string                     `json:"from"`
-	Reason string                     `json:"reason,omitempty"`
-	Before map[string]json.RawMessage `json:"before,omitempty"`
-	After  map[string]json.RawMessage `json:"after,omitempty"`
-	More   any                        `json:"more,omitempty"`
+	From    string                     `json:"from"`
+	Reason  string                     `json:"reason,omitempty"`
+	Version json.RawMessage            `json:"version,omitempty"` // of the record afterwards
+	Before  map[string]json.RawMessage `json:"before,omitempty"`
+	After   map[string]json.RawMessage `json:"after,omitempty"`
+	More    any                        `json:"more,omitempty"`
 }
 
 // event records what the change does; it gets its number in the transaction.
 // before and after are the record, nil where there is none; of them only what
 // differs is kept.
 func (w *write) event(code string, source greenhouse.Source, before, after, more any) {
-	a := audit{From: w.by.from, Reason: w.reason, More: more}
+	a := audit{From: w.by.from, Reason: w.reason, More: more, Version: rawFields(after)["version"]}
 	a.Before, a.After = changed(before, after)
 	for _, m := range []map[string]json.RawMessage{a.Before, a.After} {
 		delete(m, "secret")
@@ -89,10 +90,13 @@ func change[T any](ctx context.Context, s *Server, p WriteParams, op string, req
 	}
 	if p.DryRun {
 		answer.DryRun = "true"
-		return answer, s.Store.Try(run)
+		if err := s.Store.Try(run); err != nil {
+			return nil, s.since(err)
+		}
+		return answer, nil
 	}
 	if err := s.Store.Update(run); err != nil {
-		return nil, err
+		return nil, s.since(err)
 	}
 	for _, f := range after {
 		f()

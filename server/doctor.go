@@ -246,7 +246,7 @@ func (s *Server) checkAutoOff(reg *store.Registry) api.Check {
 		}
 	}
 	return listed(api.CheckAutoOff, items, "every hazardous actuator has a longest time on of its own", "hazardous actuators without a longest time on of their own: %d",
-		"set max_on_s of each channel: PATCH "+api.PathNodeChannel)
+		"greenctl node edit UID --channel NAME --max-on 30m")
 }
 
 func (s *Server) checkOffline(reg *store.Registry) api.Check {

@@ -122,6 +122,11 @@ func handle[I, O any](m *mount, id string, h func(context.Context, *I) (*O, erro
 		c(&op)
 	}
 	huma.Register(m.api, op, func(ctx context.Context, in *I) (*O, error) {
+		if w, ok := any(in).(interface{ unversioned() error }); ok && !r.Versioned && !r.Stop {
+			if err := w.unversioned(); err != nil {
+				return nil, m.s.fail(ctx, id, err)
+			}
+		}
 		o, err := h(ctx, in)
 		if err != nil {
 			return nil, m.s.fail(ctx, id, err)
@@ -246,6 +251,15 @@ func decodeForHuma(data []byte, v any) error {
 
 // etag writes a version as an entity tag.
 func etag(version uint64) string { return `"` + strconv.FormatUint(version, 10) + `"` }
+
+// unversioned refuses a version where there is none to compare it with: ignoring
+// it would let the caller believe that it was.
+func (w *WriteParams) unversioned() error {
+	if tag := strings.TrimSpace(w.IfMatch); tag == "" || tag == "*" {
+		return nil
+	}
+	return greenhouse.Invalid("if_match_unused", "this operation changes no record that has a version: If-Match %s means nothing to it", w.IfMatch).WithHint("leave it out")
+}
 
 // version reads If-Match: 0 for none or *, which check nothing. A write that
 // replaces fields must say which version it read, or that it overwrites.

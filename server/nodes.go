@@ -281,8 +281,8 @@ func (s *Server) unassignNode(ctx context.Context, in *WriteNode) (*out[api.Node
 
 func (s *Server) decommissionNode(ctx context.Context, in *WriteNode) (*out[api.Node], error) {
 	return s.changeNode(ctx, in.UIDParam, in.WriteParams, "node-decommission", nil, false, func(w *write, n *greenhouse.Node, version uint64) (greenhouse.Node, error) {
-		if version != 0 && version != n.Version {
-			return greenhouse.Node{}, &greenhouse.StaleError{Noun: "node", ID: string(n.UID), Had: version, Have: n.Version, Current: *n}
+		if err := s.unchangedNode(w, n, version); err != nil {
+			return greenhouse.Node{}, err
 		}
 		after, err := w.tx.Decommission(n.UID)
 		if err != nil {
@@ -298,9 +298,16 @@ func (s *Server) decommissionNode(ctx context.Context, in *WriteNode) (*out[api.
 }
 
 func (s *Server) rotateKey(ctx context.Context, in *WriteNode) (*out[api.NewSecret], error) {
+	version, err := in.version(false)
+	if err != nil {
+		return nil, err
+	}
 	return change(ctx, s, in.WriteParams, "node-rotate-key", in.UID, func(w *write) (api.NewSecret, error) {
 		n, err := nodeOf(w.tx.Registry(), in.UIDParam)
 		if err != nil {
+			return api.NewSecret{}, err
+		}
+		if err := s.unchangedNode(w, n, version); err != nil {
 			return api.NewSecret{}, err
 		}
 		secret, err := w.tx.RotateKey(n.UID)

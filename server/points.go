@@ -135,9 +135,16 @@ func (s *Server) setOverride(ctx context.Context, in *struct {
 	case b.Reason == "" || len(b.Reason) > 500:
 		return nil, greenhouse.Invalid("reason_missing", "an override needs a reason, up to 500 bytes").WithHint("say why: --reason TEXT")
 	}
+	version, err := in.version(false)
+	if err != nil {
+		return nil, err
+	}
 	return change(ctx, s, in.WriteParams, "override-set", []any{in.ID, b}, func(w *write) (api.Override, error) {
 		p, err := actuatorFrom(w.tx.Registry(), in.ID)
 		if err != nil {
+			return api.Override{}, err
+		}
+		if err := s.unchangedPoint(w, p, version); err != nil {
 			return api.Override{}, err
 		}
 		o := greenhouse.Override{Point: p.ID, Value: b.Value, Reason: b.Reason, By: w.by.actor, CreatedAt: w.now, ExpiresAt: w.now.Add(d)}
@@ -151,10 +158,17 @@ func (s *Server) setOverride(ctx context.Context, in *struct {
 		if w.reason == "" {
 			w.reason = b.Reason
 		}
-		w.event("override_set", greenhouse.PointSource(p.ID), orNil(before), o, nil)
+		w.event("override_set", greenhouse.PointSource(p.ID), orNil(before), overridden{&o, w.tx.Registry().Points[p.ID].Version}, nil)
 		w.then(func() { s.wake(p.Zone) })
 		return o, nil
 	})
+}
+
+// overridden is an override as its event has it, with the version of the point
+// that covers it.
+type overridden struct {
+	*greenhouse.Override
+	Version uint64 `json:"version"`
 }
 
 // orNil keeps a nil pointer from becoming a value that is not nil.
@@ -181,9 +195,16 @@ func (s *Server) releaseOverride(ctx context.Context, in *struct {
 	IDParam
 	WriteParams
 }) (*out[api.Done], error) {
+	version, err := in.version(false)
+	if err != nil {
+		return nil, err
+	}
 	return change(ctx, s, in.WriteParams, "override-release", in.ID, func(w *write) (api.Done, error) {
 		p, err := pointFrom(w.tx.Registry(), in.ID)
 		if err != nil {
+			return api.Done{}, err
+		}
+		if err := s.unchangedPoint(w, p, version); err != nil {
 			return api.Done{}, err
 		}
 		before := w.tx.Registry().Overrides[p.ID]
@@ -193,7 +214,7 @@ func (s *Server) releaseOverride(ctx context.Context, in *struct {
 		if _, err := w.tx.ReleaseOverride(p.ID); err != nil {
 			return api.Done{}, err
 		}
-		w.event("override_released", greenhouse.PointSource(p.ID), *before, nil, nil)
+		w.event("override_released", greenhouse.PointSource(p.ID), *before, overridden{nil, w.tx.Registry().Points[p.ID].Version}, nil)
 		w.then(func() { s.wake(p.Zone) })
 		return api.Done{OK: true}, nil
 	})

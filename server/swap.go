@@ -24,7 +24,18 @@ func (s *Server) swapNode(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	version, err := in.version(false)
+	if err != nil {
+		return nil, err
+	}
 	return change(ctx, s, in.WriteParams, "node-swap", []any{in.UID, in.Body}, func(w *write) (api.Swapped, error) {
+		n, err := nodeOf(w.tx.Registry(), in.UIDParam)
+		if err != nil {
+			return api.Swapped{}, err
+		}
+		if err := s.unchangedNode(w, n, version); err != nil {
+			return api.Swapped{}, err
+		}
 		turn, code := w.tx.Swap, "node_swapped"
 		if in.Body.Undo {
 			turn, code = w.tx.UndoSwap, "node_swap_undone"
@@ -33,7 +44,7 @@ func (s *Server) swapNode(ctx context.Context, in *struct {
 		if err != nil {
 			return api.Swapped{}, err
 		}
-		w.event(code, greenhouse.NodeSource(old), nil, nil, swap)
+		w.event(code, greenhouse.NodeSource(old), n, w.tx.Registry().Nodes[old], swap)
 		w.then(func() { s.wake(swap.Zone) })
 		return s.swapped(w, swap, in.Body.Undo), nil
 	})

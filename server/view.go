@@ -83,7 +83,7 @@ func channelSpec(c *greenhouse.Channel) api.ChannelSpec {
 func (v *view) point(p *greenhouse.Point) api.Point {
 	a := api.Point{
 		ID: p.ID, Zone: p.Zone, Name: p.Name, Kind: p.Kind, Node: p.Node, Channel: p.Channel, PointSpec: pointSpec(p), Meta: meta(p.Meta),
-		Quality: greenhouse.Stale,
+		Quality: greenhouse.Stale, Override: v.reg.Overrides[p.ID],
 	}
 	l, ok := v.s.Telemetry.Latest(p.ID)
 	if !ok {

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strings"
 
@@ -175,7 +176,7 @@ func (tx *Tx) SetOverride(o greenhouse.Override) (greenhouse.Override, error) {
 	}
 	o.ExpiresAt = min(o.ExpiresAt, now+maxOverrideHours*hour)
 	o.Reason = strings.TrimSpace(o.Reason)
-	if err := tx.putJSON(bucketOverrides, string(o.Point), o); err != nil {
+	if err := errors.Join(tx.putJSON(bucketOverrides, string(o.Point), o), tx.touchPoint(p)); err != nil {
 		return o, err
 	}
 	stored := o
@@ -192,7 +193,24 @@ func (tx *Tx) ReleaseOverride(id greenhouse.PointID) (bool, error) {
 		return false, err
 	}
 	delete(own(tx, "overrides", &tx.reg.Overrides), id)
+	if p, ok := tx.reg.Points[id]; ok {
+		return true, tx.touchPoint(p)
+	}
 	return true, nil
+}
+
+// touchPoint makes a new version of a point whose override changed: the version
+// covers it, so that nobody replaces a level by hand they did not see. The points
+// of a node in no zone have its version.
+func (tx *Tx) touchPoint(p *greenhouse.Point) error {
+	if p.Zone != "" {
+		return tx.savePoint(clonePoint(p))
+	}
+	n, ok := tx.reg.Nodes[p.Node]
+	if !ok {
+		return nil
+	}
+	return tx.saveEdit(cloneNode(n))
 }
 
 // ExpireOverrides ends the overrides whose time is over at now and returns them.

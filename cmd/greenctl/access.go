@@ -38,9 +38,9 @@ func newAccountCreate(a *app) *cobra.Command {
 
 func accountsView(items []api.Account) view {
 	return view{names: func() []string { return names(items, func(x api.Account) string { return x.Name }) }, table: func() table {
-		t := table{columns: []string{"NAME", "PUBLISH", "SUBSCRIBE", "CREATED", "SECRET"}, empty: "there are no accounts"}
+		t := table{columns: []string{"NAME", "PUBLISH", "SUBSCRIBE", "CREATED", "SECRET", "VERSION"}, wide: 1, empty: "there are no accounts"}
 		for _, x := range items {
-			t.rows = append(t.rows, []string{x.Name, strings.Join(x.Publish, " "), strings.Join(x.Subscribe, " "), clock(x.CreatedAt), x.Secret})
+			t.rows = append(t.rows, []string{x.Name, strings.Join(x.Publish, " "), strings.Join(x.Subscribe, " "), clock(x.CreatedAt), x.Secret, itoa(x.Version)})
 		}
 		return t
 	}}
@@ -73,12 +73,12 @@ func (a *app) deleteVerb(use, short, question string, do func(context.Context, *
 			return err
 		}
 		if err := do(ctx, c, args[0], w.write()); err != nil {
-			return err
+			return explainStale(err, nil, nil)
 		}
 		return a.done(args[0], "%s is deleted", args[0])
 	}))
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	w.addNew(c.Flags())
+	w.add(c.Flags())
 	return c
 }
 
@@ -119,9 +119,9 @@ const longestToken = 10 * 365 * 24 * time.Hour
 
 func (a *app) tokensView(items []api.Token) view {
 	return view{names: func() []string { return names(items, func(x api.Token) string { return x.Name }) }, table: func() table {
-		t := table{columns: []string{"NAME", "ROLE", "EXPIRES", "USED", "SECRET"}, empty: "there are no tokens"}
+		t := table{columns: []string{"NAME", "ROLE", "EXPIRES", "USED", "SECRET", "VERSION"}, wide: 1, empty: "there are no tokens"}
 		for _, x := range items {
-			t.rows = append(t.rows, []string{x.Name, string(x.Role), clock(x.ExpiresAt), ago(x.LastUsed, a.now()), x.Secret})
+			t.rows = append(t.rows, []string{x.Name, string(x.Role), clock(x.ExpiresAt), ago(x.LastUsed, a.now()), x.Secret, itoa(x.Version)})
 		}
 		return t
 	}}

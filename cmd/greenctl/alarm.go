@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"greenhouse"
 	"greenhouse/api"
 	"greenhouse/client"
 )
@@ -47,9 +48,9 @@ func (a *app) alarmLister(use, short string, watch bool) *cobra.Command {
 
 func (a *app) alarmsView(items []api.Alarm) view {
 	return view{names: func() []string { return names(items, func(x api.Alarm) string { return x.ID }) }, table: func() table {
-		t := table{columns: []string{"ID", "SEVERITY", "STATE", "ACKED", "SOURCE", "TEXT", "SEEN", "COUNT", "CODE"}, wide: 2, empty: "no alarms"}
+		t := table{columns: []string{"ID", "SEVERITY", "STATE", "ACKED", "SOURCE", "TEXT", "SEEN", "COUNT", "CODE", "VERSION"}, wide: 3, empty: "no alarms"}
 		for _, x := range items {
-			t.rows = append(t.rows, []string{x.ID, string(x.Severity), string(x.State), yesNo(x.Acked), string(x.Source), x.Text, ago(x.LastSeen, a.now()), strconv.Itoa(x.Count), x.Code})
+			t.rows = append(t.rows, []string{x.ID, string(x.Severity), string(x.State), yesNo(x.Acked), string(x.Source), x.Text, ago(x.LastSeen, a.now()), strconv.Itoa(x.Count), x.Code, itoa(x.Version)})
 		}
 		return t
 	}}
@@ -58,11 +59,14 @@ func (a *app) alarmsView(items []api.Alarm) view {
 func newAlarmAck(a *app) *cobra.Command {
 	var w writeFlags
 	c := verb("ack ID...", "Acknowledge alarms", "", args("ID", "[ID...]"), a.with(func(ctx context.Context, c *client.Client, args []string) error {
+		if len(args) > 1 && w.version != 0 {
+			return greenhouse.Invalid("usage", "--if-version goes with one alarm").WithHint("acknowledge them one by one")
+		}
 		var acked []api.Alarm
 		for _, id := range args {
 			x, err := c.AckAlarm(ctx, id, w.write())
 			if err != nil {
-				return err
+				return explainStale(err, nil, map[string]any{"acked": true})
 			}
 			acked = append(acked, x)
 		}
@@ -71,7 +75,7 @@ func newAlarmAck(a *app) *cobra.Command {
 		}
 		return a.show(api.List[api.Alarm]{Items: acked}, a.alarmsView(acked))
 	}))
-	w.addNew(c.Flags())
+	w.add(c.Flags())
 	c.ValidArgsFunction = a.complete(func(ctx context.Context, c *client.Client) ([]string, error) {
 		l, err := c.Alarms(ctx, false, client.Page{})
 		return names(l.Items, func(x api.Alarm) string { return x.ID }), err
@@ -92,12 +96,12 @@ func newAlarmShelve(a *app) *cobra.Command {
 		}
 		x, err := c.ShelveAlarm(ctx, args[0], api.ShelveRequest{ForS: forS}, w.write())
 		if err != nil {
-			return err
+			return explainStale(err, nil, nil)
 		}
 		return a.show(x, a.alarmsView([]api.Alarm{x}))
 	}))
 	spanVar(c.Flags(), &window, "for", time.Hour, "how long, at most 7d")
-	w.addNew(c.Flags())
+	w.add(c.Flags())
 	return c
 }
 

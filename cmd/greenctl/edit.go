@@ -52,18 +52,15 @@ func newZoneEdit(a *app) *cobra.Command {
 			p.DayUntil = (*greenhouse.DayEdge)(&dayUntil)
 		}
 		var patch any = p
-		wr := w.write()
 		if reflect.ValueOf(p).IsZero() {
 			edited, err := a.editRecord(before.ZoneSpec)
 			if err != nil || edited == nil {
 				return err
 			}
-			if patch = edited; wr.IfVersion == 0 {
-				wr.IfVersion = before.Version
-			}
+			patch = edited
 			ctx = context.WithoutCancel(ctx) // a Ctrl-C pressed in the editor was not meant for us
 		}
-		z, err := cl.EditZone(ctx, id, patch, wr)
+		z, err := cl.EditZone(ctx, id, patch, w.edit(before.Version))
 		if err != nil {
 			return explainStale(err, before, patch)
 		}
@@ -86,12 +83,8 @@ func (a *app) editNode(ctx context.Context, c *client.Client, before api.Node, w
 	if err != nil || patch == nil {
 		return err
 	}
-	wr := w.write()
-	if wr.IfVersion == 0 {
-		wr.IfVersion = before.Version
-	}
 	ctx = context.WithoutCancel(ctx) // a Ctrl-C pressed in the editor was not meant for us
-	n, err := c.EditNode(ctx, before.UID, patch, wr)
+	n, err := c.EditNode(ctx, before.UID, patch, w.edit(before.Version))
 	if err != nil {
 		return explainStale(err, before, patch)
 	}
@@ -202,6 +195,7 @@ func explainStale(err error, read, wanted any) error {
 		return err // the error itself says enough
 	}
 	race := &raceError{error: err}
+	defer func() { race.diff = append(race.diff, sinceLines(s.Changes, len(race.diff) == 0)...) }()
 	if was["version"] == fmt.Sprint(s.Had) {
 		for _, k := range slices.Sorted(maps.Keys(is)) {
 			if old, ok := was[k]; ok && old != is[k] && !volatile(k) {
@@ -220,6 +214,28 @@ func explainStale(err error, read, wanted any) error {
 		}
 	}
 	return race
+}
+
+// sinceLines says who changed the record meanwhile and, where nothing else tells,
+// what they changed.
+func sinceLines(changes []greenhouse.Change, whole bool) (lines []string) {
+	for _, c := range changes {
+		who := fmt.Sprintf("%s by %s at %s", c.Code, c.Actor, clock(c.TS))
+		if !whole {
+			lines = append(lines, who)
+			continue
+		}
+		var parts []string
+		for _, k := range slices.Sorted(maps.Keys(c.After)) {
+			if was, had := c.Before[k]; had && len(was)+len(c.After[k]) <= 200 {
+				parts = append(parts, fmt.Sprintf("%s was %s, became %s", k, was, c.After[k]))
+			} else {
+				parts = append(parts, k+" changed")
+			}
+		}
+		lines = append(lines, strings.Join(append([]string{who}, parts...), "; "))
+	}
+	return lines
 }
 
 // volatile reports whether a field changes by itself.

@@ -169,7 +169,8 @@ func newNodeEdit(a *app) *cobra.Command {
 	var name string
 	var labels []string
 	var interval, linkLoss int
-	c := verb("edit UID", "Change a node's name, labels or intervals", "  greenctl node edit ph-a4cf12b3de01 --name \"pH north\" --if-version 3", args("UID"), nil)
+	var ch channelFlags
+	c := verb("edit UID", "Change a node's name, labels or intervals, or one of its channels", "  greenctl node edit ph-a4cf12b3de01 --name \"pH north\" --if-version 3\n  greenctl node edit relay-02510d000102 --channel heater --max-on 30m", args("UID"), nil)
 	c.RunE = a.with(func(ctx context.Context, cl *client.Client, args []string) error {
 		uid, err := uidArg(args[0])
 		if err != nil {
@@ -179,14 +180,28 @@ func newNodeEdit(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		chPatch, err := ch.patch(c)
+		if err != nil {
+			return err
+		}
+		if patch != nil && chPatch != nil {
+			return greenhouse.Invalid("usage", "change the node or one of its channels, not both at once")
+		}
 		before, err := cl.Node(ctx, uid)
 		if err != nil {
 			return err
 		}
+		if chPatch != nil {
+			n, err := cl.EditChannel(ctx, uid, greenhouse.ChannelName(ch.channel), chPatch, w.edit(before.Version))
+			if err != nil {
+				return explainStale(err, before, nil)
+			}
+			return a.showNode(n)
+		}
 		if patch == nil {
 			return a.editNode(ctx, cl, before, &w)
 		}
-		n, err := cl.EditNode(ctx, uid, patch, w.write())
+		n, err := cl.EditNode(ctx, uid, patch, w.edit(before.Version))
 		if err != nil {
 			return explainStale(err, before, patch)
 		}
@@ -197,6 +212,7 @@ func newNodeEdit(a *app) *cobra.Command {
 	f.StringArrayVar(&labels, "label", nil, "set a label, key=value; key= removes it")
 	f.IntVar(&interval, "interval", 0, "how often it sends, s")
 	f.IntVar(&linkLoss, "link-loss", 0, "time without a link before it goes safe, s")
+	ch.add(c)
 	w.add(f)
 	return c
 }
@@ -295,7 +311,7 @@ func (a *app) nodeWrite(use, short string, do func(context.Context, *client.Clie
 		}
 		n, err := do(ctx, c, uid, w.write())
 		if err != nil {
-			return err
+			return explainStale(err, nil, nil)
 		}
 		return a.showNode(n)
 	}))
@@ -310,12 +326,9 @@ func newNodeRotateKey(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := w.checkNode(ctx, c, uid); err != nil {
-			return err
-		}
 		s, err := c.RotateKey(ctx, uid, w.write())
 		if err != nil {
-			return err
+			return explainStale(err, nil, nil)
 		}
 		return a.show(s, view{names: func() []string { return []string{string(s.UID)} }, table: func() table {
 			return table{columns: []string{"UID", "SECRET"}, rows: [][]string{{string(s.UID), s.Secret}}}
@@ -338,12 +351,9 @@ func newNodeSwap(a *app) *cobra.Command {
 			if r.With, err = uidArg(args[1]); err != nil {
 				return err
 			}
-			if err := w.checkNode(ctx, c, old); err != nil {
-				return err
-			}
 			s, err := c.SwapNode(ctx, old, r, w.write())
 			if err != nil {
-				return err
+				return explainStale(err, nil, nil)
 			}
 			return a.show(s, view{names: func() []string { return []string{string(s.New.UID)} }, table: func() table {
 				t := table{columns: []string{"POINT", "WAS", "IS"}}

@@ -163,8 +163,11 @@ func printError(w io.Writer, err error) {
 // hintOf returns what the person can do about err, "" where nobody knows.
 func hintOf(err error) string {
 	if s := (*greenhouse.StaleError)(nil); errors.As(err, &s) {
-		if s.Noun == "site" {
+		switch s.Noun {
+		case "site":
 			return "greenctl site get and try again"
+		case "account", "token", "alarm": // have no page of their own
+			return fmt.Sprintf("greenctl %s list -o wide and try again", s.Noun)
 		}
 		return fmt.Sprintf("greenctl %s get %s and try again", s.Noun, s.ID)
 	}

@@ -18,7 +18,7 @@ import (
 
 func newPoint(a *app) *cobra.Command {
 	c := noun("point", "What is measured or driven at a place: values and history",
-		newPointList(a), newPointGet(a), newPointHistory(a), newPointTail(a), newPointChart(a), newPointExport(a))
+		newPointList(a), newPointGet(a), newPointEdit(a), newPointHistory(a), newPointTail(a), newPointChart(a), newPointExport(a))
 	c.Aliases = []string{"points"}
 	return c
 }

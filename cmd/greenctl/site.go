@@ -200,9 +200,13 @@ func newSiteSet(a *app) *cobra.Command {
 		if p == (api.SitePatch{}) {
 			return greenhouse.Invalid("usage", "site set needs something to change").WithHint("%s --help", c.CommandPath())
 		}
-		s, err := cl.EditSite(ctx, p, w.write())
+		before, err := cl.Site(ctx)
 		if err != nil {
 			return err
+		}
+		s, err := cl.EditSite(ctx, p, w.edit(before.Version))
+		if err != nil {
+			return explainStale(err, before, p)
 		}
 		return a.showSite(s)
 	})

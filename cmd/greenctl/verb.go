@@ -54,29 +54,14 @@ func (w *writeFlags) write() client.Write {
 	return client.Write{IfVersion: w.version, DryRun: w.dryRun, Reason: w.reason}
 }
 
-// checkNode refuses a write to a node of another version, for the verbs whose
-// request the daemon does not check itself.
-func (w *writeFlags) checkNode(ctx context.Context, c *client.Client, uid greenhouse.UID) error {
-	if w.version == 0 {
-		return nil
+// edit is write for a record that was just read and is to be changed as it was
+// seen: without --if-version, that version counts.
+func (w *writeFlags) edit(read uint64) client.Write {
+	wr := w.write()
+	if wr.IfVersion == 0 {
+		wr.IfVersion = read
 	}
-	n, err := c.Node(ctx, uid)
-	if err == nil && n.Version != w.version {
-		return &greenhouse.StaleError{Noun: "node", ID: string(uid), Had: w.version, Have: n.Version}
-	}
-	return err
-}
-
-// checkPoint is checkNode for a point.
-func (w *writeFlags) checkPoint(ctx context.Context, c *client.Client, id greenhouse.PointID) error {
-	if w.version == 0 {
-		return nil
-	}
-	p, err := c.Point(ctx, id)
-	if err == nil && p.Version != w.version {
-		return &greenhouse.StaleError{Noun: "point", ID: string(id), Had: w.version, Have: p.Version}
-	}
-	return err
+	return wr
 }
 
 // verb is a cobra command of the usual shape.

@@ -155,7 +155,7 @@ func newZoneDelete(a *app) *cobra.Command {
 			return err
 		}
 		if err := c.DeleteZone(ctx, id, w.write()); err != nil {
-			return err
+			return explainStale(err, nil, nil)
 		}
 		return a.done(args[0], "zone %s is deleted", args[0])
 	}))
@@ -298,12 +298,9 @@ func newZoneOverride(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := w.checkPoint(ctx, c, p); err != nil {
-				return err
-			}
 			o, err := c.SetOverride(ctx, p, api.OverrideRequest{Value: v, ForS: forS, Reason: reason}, w.write())
 			if err != nil {
-				return err
+				return explainStale(err, nil, map[string]any{"override": map[string]any{"value": v}})
 			}
 			return a.show(o, view{names: func() []string { return []string{string(o.Point)} }, table: func() table {
 				return table{columns: []string{"POINT", "LEVEL", "ENDS", "BY", "REASON"}, rows: [][]string{{string(o.Point), level(&o.Value), in(o.ExpiresAt, a.now()), o.By, o.Reason}}}
@@ -345,11 +342,8 @@ func newZoneRelease(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := w.checkPoint(ctx, c, p); err != nil {
-			return err
-		}
 		if err := c.ReleaseOverride(ctx, p, w.write()); err != nil {
-			return err
+			return explainStale(err, nil, nil)
 		}
 		return a.done(args[0], "%s is back with automation", p)
 	}))
