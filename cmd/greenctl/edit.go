@@ -204,6 +204,9 @@ func explainStale(err error, read, wanted any) error {
 		}
 		return race
 	}
+	if wanted == nil {
+		return race
+	}
 	for _, k := range slices.Sorted(maps.Keys(want)) {
 		now, ok := is[k]
 		if !ok {
@@ -227,10 +230,13 @@ func sinceLines(changes []greenhouse.Change, whole bool) (lines []string) {
 		}
 		var parts []string
 		for _, k := range slices.Sorted(maps.Keys(c.After)) {
-			if was, had := c.Before[k]; had && len(was)+len(c.After[k]) <= 200 {
-				parts = append(parts, fmt.Sprintf("%s was %s, became %s", k, was, c.After[k]))
-			} else {
+			switch was, had := c.Before[k]; {
+			case len(was)+len(c.After[k]) > 120:
 				parts = append(parts, k+" changed")
+			case had:
+				parts = append(parts, fmt.Sprintf("%s was %s, became %s", k, was, c.After[k]))
+			default:
+				parts = append(parts, fmt.Sprintf("%s became %s", k, c.After[k]))
 			}
 		}
 		lines = append(lines, strings.Join(append([]string{who}, parts...), "; "))
