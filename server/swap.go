@@ -29,12 +29,11 @@ func (s *Server) swapNode(ctx context.Context, in *struct {
 		return nil, err
 	}
 	return change(ctx, s, in.WriteParams, "node-swap", []any{in.UID, in.Body}, func(w *write) (api.Swapped, error) {
-		n, err := nodeOf(w.tx.Registry(), in.UIDParam)
-		if err != nil {
-			return api.Swapped{}, err
-		}
-		if err := s.unchangedNode(w, n, version); err != nil {
-			return api.Swapped{}, err
+		n, known := w.tx.Registry().Nodes[old]
+		if known {
+			if err := s.unchangedNode(w, n, version); err != nil {
+				return api.Swapped{}, err
+			}
 		}
 		turn, code := w.tx.Swap, "node_swapped"
 		if in.Body.Undo {
