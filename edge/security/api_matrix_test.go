@@ -36,6 +36,8 @@ GET /v1/points/{id} viewer
 GET /v1/points/{id}/history viewer
 GET /v1/points/{id}/gaps viewer
 GET /v1/points/{id}/why viewer
+GET /v1/points/{id}/why-not viewer
+GET /v1/zones/{id}/why viewer
 GET /v1/gaps viewer
 GET /v1/export viewer
 GET /v1/overrides viewer
