@@ -48,8 +48,9 @@ bench-peers: ## compare with mosquitto, SQLite, Prometheus and PostgreSQL (5 min
 bench-control: ## compare control with that of other products: tracking with wear, and faults
 	GREENHOUSE_BENCH=1 $(GO) test -timeout 60m -count=1 -run 'TestControlBenchmark|TestFaultSurvival' -v ./sim
 
-kill: build ## SIGKILL a loaded daemon KILLS times (default 200) and count what was lost
+kill: build ## SIGKILL a daemon KILLS times (default 200) under load, then under edits, and count what was lost
 	KILLS=$(KILLS) SEED=$(SEED) $(GO) test -timeout 60m -run TestKillCampaign -v ./cmd/edged
+	KILLS=$(KILLS) SEED=$(SEED) $(GO) test -timeout 60m -run TestRegistryAcrossKills -v ./edge/proof
 
 linear: ## check HISTORIES (default 10000) random concurrent histories of the registry; evidence in bin/evidence
 	@mkdir -p bin/evidence

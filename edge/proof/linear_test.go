@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 )
 
 // histories of one daemon; then a fresh one, so that the registry stays small.
@@ -58,7 +59,7 @@ func TestRegistryIsLinearizable(t *testing.T) {
 // check lives one history and checks it.
 func check(t *testing.T, k *crowd, town town, seed uint64, tally map[string]int) {
 	t.Helper()
-	history := k.live(town, seed)
+	history := k.live(town, seed, time.Now())
 	m := clerk()
 	end := int64(0)
 	for _, o := range history {
@@ -121,7 +122,7 @@ func TestCheckerCatchesReadAgainAndOverwrite(t *testing.T) {
 	h.pair()
 	k := &crowd{people: 4, calls: 7, verbs: []verb{register, edit, edit, edit, get}}
 	for i := range 100 {
-		if history := k.live(forgiving{h.found(i, nil)}, uint64(i)); !holds(t, clerk(), history) {
+		if history := k.live(forgiving{h.found(i, nil)}, uint64(i), time.Now()); !holds(t, clerk(), history) {
 			t.Logf("caught in history %d", i)
 			return
 		}

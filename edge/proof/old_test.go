@@ -51,7 +51,7 @@ func oldHistories(t *testing.T, k *crowd, n int) (caught int) {
 				defer mu.Unlock()
 				return time.Duration(1+r.IntN(10)) * time.Millisecond
 			}}
-			if !holds(t, clerk(), k.live(old, uint64(i))) {
+			if !holds(t, clerk(), k.live(old, uint64(i), time.Now())) {
 				caught++
 			}
 		})

@@ -25,6 +25,7 @@ type crowd struct {
 	people, calls int
 	verbs         []verb
 	unseen        bool // nobody names the version they read
+	mortal        bool // whoever gets no answer goes home
 }
 
 // everything is what anybody can do to a registry, what collides most often most often.
@@ -90,13 +91,12 @@ func (b *board) next(r *rand.Rand, k *crowd, person, i int) call {
 	return c
 }
 
-// live has people do things at once and returns the history.
-func (k *crowd) live(t town, seed uint64) []porcupine.Operation {
+// live has people do things at once and returns the history, in times since zero.
+func (k *crowd) live(t town, seed uint64, zero time.Time) []porcupine.Operation {
 	var b board
 	histories := make([][]porcupine.Operation, k.people)
 	var all sync.WaitGroup
 	gate := make(chan struct{})
-	zero := time.Now()
 	for p := range k.people {
 		r := rand.New(rand.NewPCG(seed, uint64(p)))
 		all.Go(func() {
@@ -106,7 +106,9 @@ func (k *crowd) live(t town, seed uint64) []porcupine.Operation {
 				began := time.Since(zero)
 				a := t.do(p, c)
 				histories[p] = append(histories[p], porcupine.Operation{ClientId: p, Input: c, Call: int64(began), Output: a, Return: int64(time.Since(zero))})
-				b.note(c, a)
+				if b.note(c, a); a.lost && k.mortal {
+					return
+				}
 			}
 		})
 	}
