@@ -157,7 +157,7 @@ func TestNoHiddenState(t *testing.T) {
 				}
 			case *ast.GenDecl:
 				for _, s := range d.Specs {
-					if v, ok := s.(*ast.ValueSpec); ok && d.Tok == token.VAR && !constant(f, v) {
+					if v, ok := s.(*ast.ValueSpec); ok && d.Tok == token.VAR && !constant(f, d, v) {
 						t.Errorf("%s: package variable %s can change: make it a function, a constant or a field", fset.Position(v.Pos()), v.Names[0].Name)
 					}
 				}
@@ -169,12 +169,12 @@ func TestNoHiddenState(t *testing.T) {
 // constant reports whether a package variable is one in name only: a sentinel
 // error, a compiled expression, an interface check, an embedded file, or the
 // version that the linker sets in a command.
-func constant(f source, v *ast.ValueSpec) bool {
+func constant(f source, d *ast.GenDecl, v *ast.ValueSpec) bool {
 	if v.Names[0].Name == "_" || strings.HasPrefix(f.room, "cmd/") && v.Names[0].Name == "version" {
 		return true
 	}
-	for _, c := range f.file.Comments {
-		if v.Doc != nil && c == v.Doc && strings.Contains(c.Text(), "go:embed") {
+	for _, c := range []*ast.CommentGroup{v.Doc, d.Doc} {
+		if c != nil && strings.HasPrefix(c.List[len(c.List)-1].Text, "//go:embed ") { // a directive: Text leaves it out
 			return true
 		}
 	}

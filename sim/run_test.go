@@ -11,7 +11,7 @@ import (
 // TestRunIsBitExact runs one scenario with faults twice: the same seed gives the
 // same course to the bit, another seed another one.
 func TestRunIsBitExact(t *testing.T) {
-	s := "testdata/scenarios/50-flapping.yaml"
+	s := "scenarios/50-flapping.yaml"
 	digest := func(seed uint64) string {
 		o, err := sim.Run(scenario(t, s), seed, sim.RunOptions{})
 		if err != nil {
@@ -80,7 +80,7 @@ expect:
 // BenchmarkScenarioDay measures a simulated day of one zone with every part of
 // ring 1.
 func BenchmarkScenarioDay(b *testing.B) {
-	s := scenario(b, "testdata/scenarios/01-winter-night.yaml")
+	s := scenario(b, "scenarios/01-winter-night.yaml")
 	s.For = sim.Span(24 * time.Hour)
 	for b.Loop() {
 		if _, err := sim.Run(s, 1, sim.RunOptions{}); err != nil {

@@ -120,7 +120,7 @@ func ParseVerb(s string) (VerbSpec, error) {
 			return v, nil
 		}
 	}
-	return VerbSpec{}, greenhouse.Invalid("fault_unknown", "fault %q is unknown", s).WithHint("greenctl sim fault --list shows all of them")
+	return VerbSpec{}, greenhouse.Invalid("fault_unknown", "fault %q is unknown", s).WithHint("greenctl sim faults --known shows all of them")
 }
 
 // Fault is something wrong in the simulated greenhouse. Its text form is

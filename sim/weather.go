@@ -36,8 +36,8 @@ type Place struct {
 	Mixed      float64 // share of days with passing clouds; the rest is overcast
 }
 
-// PlacePreset returns the climate of that name: bleiswijk, moscow, almeria or
-// phoenix.
+// PlacePreset returns the climate of that name: bleiswijk, moscow, murmansk,
+// almeria or phoenix.
 func PlacePreset(name string) (Place, error) {
 	switch name {
 	case "bleiswijk":
@@ -46,6 +46,9 @@ func PlacePreset(name string) (Place, error) {
 	case "moscow":
 		return Place{Name: name, Latitude: 55.75, Longitude: 37.62, TimeZone: "Europe/Moscow",
 			TempMean: 6.3, TempSwing: 13.5, WarmestDay: 199, Diurnal: 0.75, TempSpread: 4, Dryness: 1, WindMean: 3.2, Clear: 0.28, Mixed: 0.42}, nil
+	case "murmansk":
+		return Place{Name: name, Latitude: 68.97, Longitude: 33.08, TimeZone: "Europe/Moscow",
+			TempMean: 1, TempSwing: 11.5, WarmestDay: 200, Diurnal: 0.5, TempSpread: 4, Dryness: 1, WindMean: 4.8, Clear: 0.15, Mixed: 0.4}, nil
 	case "almeria":
 		return Place{Name: name, Latitude: 36.84, Longitude: -2.46, TimeZone: "Europe/Madrid",
 			TempMean: 19.1, TempSwing: 6.8, WarmestDay: 215, Diurnal: 0.65, TempSpread: 2, Dryness: 3, WindMean: 4.2, Clear: 0.66, Mixed: 0.28}, nil
@@ -53,7 +56,7 @@ func PlacePreset(name string) (Place, error) {
 		return Place{Name: name, Latitude: 33.45, Longitude: -112.07, TimeZone: "America/Phoenix",
 			TempMean: 24, TempSwing: 11.5, WarmestDay: 202, Diurnal: 1.05, TempSpread: 2.5, Dryness: 11, WindMean: 2.8, Clear: 0.78, Mixed: 0.18}, nil
 	}
-	return Place{}, greenhouse.Invalid("place_invalid", "weather preset %q is unknown: it is bleiswijk, moscow, almeria or phoenix", name)
+	return Place{}, greenhouse.Invalid("place_invalid", "weather preset %q is unknown: it is bleiswijk, moscow, murmansk, almeria or phoenix", name)
 }
 
 // Synthetic is weather made from a place and a seed: every instant follows from

@@ -9,11 +9,12 @@ import (
 
 	"greenhouse/api"
 	"greenhouse/client"
+	"greenhouse/sim"
 )
 
 func newSim(a *app) *cobra.Command {
 	return noun("sim", "Play with a simulated greenhouse, and replay recorded ones",
-		newSimNodes(a), newSimFaults(a), newSimFault(a), newSimClear(a), newSimReplay(a), newSimRun(a))
+		newSimNodes(a), newSimFaults(a), newSimFault(a), newSimClear(a), newSimReplay(a), newSimList(a), newSimShow(a), newSimRun(a))
 }
 
 func newSimNodes(a *app) *cobra.Command {
@@ -34,27 +35,39 @@ func newSimNodes(a *app) *cobra.Command {
 
 func newSimFaults(a *app) *cobra.Command {
 	var known bool
-	c := verb("faults", "List the faults injected now, or with --known those there are", "", args(), a.with(func(ctx context.Context, c *client.Client, _ []string) error {
+	list := a.with(func(ctx context.Context, c *client.Client, _ []string) error {
 		s, err := c.Sim(ctx)
 		if err != nil {
 			return err
-		}
-		if known {
-			return a.show(api.List[api.SimFaultKind]{Items: s.Known}, view{names: func() []string { return names(s.Known, func(k api.SimFaultKind) string { return k.Name }) }, table: func() table {
-				t := table{columns: []string{"FAULT", "TARGET", "WHAT"}}
-				for _, k := range s.Known {
-					t.rows = append(t.rows, []string{k.Name, k.Target, k.What})
-				}
-				return t
-			}})
 		}
 		if s.Faults == nil {
 			s.Faults = []api.SimFault{}
 		}
 		return a.show(api.List[api.SimFault]{Items: s.Faults}, faultsView(s.Faults))
-	}))
-	c.Flags().BoolVar(&known, "known", false, "list the faults that can be injected")
+	})
+	c := verb("faults", "List the faults injected now, or with --known those there are", "", args(), func(cmd *cobra.Command, got []string) error {
+		if known {
+			return a.showVerbs()
+		}
+		return list(cmd, got)
+	})
+	c.Flags().BoolVar(&known, "known", false, "list the faults that can be injected, or stand in a scenario; needs no daemon")
 	return c
+}
+
+// showVerbs lists the faults there are.
+func (a *app) showVerbs() error {
+	var kinds []api.SimFaultKind
+	for _, v := range sim.Verbs() {
+		kinds = append(kinds, api.SimFaultKind{Name: string(v.Verb), Target: v.Target, What: v.What})
+	}
+	return a.show(api.List[api.SimFaultKind]{Items: kinds}, view{names: func() []string { return names(kinds, func(k api.SimFaultKind) string { return k.Name }) }, table: func() table {
+		t := table{columns: []string{"FAULT", "TARGET", "WHAT"}}
+		for _, k := range kinds {
+			t.rows = append(t.rows, []string{k.Name, k.Target, k.What})
+		}
+		return t
+	}})
 }
 
 func faultsView(items []api.SimFault) view {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"strings"
@@ -19,8 +21,8 @@ func newSimRun(a *app) *cobra.Command {
 	var seed uint64
 	var width, height int
 	var quiet bool
-	c := verb("run FILE...", "Run scenarios in a simulated greenhouse, draw them and check what they expect",
-		"  greenctl sim run night.yaml\n  greenctl sim run night.yaml --seed 7 -o json", cobra.MinimumNArgs(1), func(_ *cobra.Command, paths []string) error {
+	c := verb("run FILE|SCENARIO...", "Run scenarios in a simulated greenhouse, draw them and check what they expect",
+		"  greenctl sim run night.yaml\n  greenctl sim run 21-silent-climate-node       one that ships: greenctl sim list\n  greenctl sim run night.yaml --seed 7 -o json", cobra.MinimumNArgs(1), func(_ *cobra.Command, paths []string) error {
 			if width <= 0 {
 				width = a.chartWidth()
 			}
@@ -42,6 +44,7 @@ func newSimRun(a *app) *cobra.Command {
 			}
 			return nil
 		})
+	c.ValidArgs = sim.ScenarioNames()
 	c.Flags().Uint64Var(&seed, "seed", 1, "everything random follows from it")
 	c.Flags().IntVar(&width, "width", 0, "columns (default: the terminal's)")
 	c.Flags().IntVar(&height, "height", 12, "lines of the chart")
@@ -51,16 +54,25 @@ func newSimRun(a *app) *cobra.Command {
 
 // runScenario reads a scenario and runs it.
 func runScenario(path string, seed uint64, columns int) (*sim.Outcome, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, greenhouse.Invalid("file_invalid", "the scenario cannot be read: %v", err)
-	}
-	defer f.Close()
-	s, err := sim.ReadScenario(path, f)
+	s, err := readScenario(path)
 	if err != nil {
 		return nil, err
 	}
 	return sim.Run(s, seed, sim.RunOptions{Trace: columns})
+}
+
+// readScenario reads a file, or a scenario that ships where there is no such file
+// and the word looks like a name.
+func readScenario(path string) (*sim.Scenario, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(path, "/.") {
+		return sim.ShippedScenario(path)
+	}
+	if err != nil {
+		return nil, greenhouse.Invalid("file_invalid", "the scenario cannot be read: %v", err)
+	}
+	defer f.Close()
+	return sim.ReadScenario(path, f)
 }
 
 func (a *app) showOutcome(o *sim.Outcome, height int, quiet bool) error {
