@@ -95,6 +95,14 @@ type ControlStatus struct {
 	Total     int               `json:"total"`
 	OK        int               `json:"ok"`
 	Failed    int               `json:"failed"`
+	Workers   int               `json:"workers" doc:"goroutines that decide; grows and shrinks with what a cycle costs"`
+	LongestMS float64           `json:"longest_ms" doc:"the longest cycle since the start"`
+	Cycles    uint64            `json:"cycles" doc:"since the start, as all below"`
+	Decisions uint64            `json:"decisions"`
+	Woken     uint64            `json:"woken" doc:"zones decided beside a cycle, for a reading near a limit"`
+	Panics    uint64            `json:"panics" doc:"decisions that failed"`
+	Overruns  uint64            `json:"overruns" doc:"cycles that took over 80 % of the period"`
+	Late      uint64            `json:"late" doc:"cycles not done within the period"`
 	Epoch     uint64            `json:"epoch" doc:"fencing token of this run"`
 }
 

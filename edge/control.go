@@ -205,9 +205,11 @@ type decisions struct{ d *Daemon }
 
 // Control implements server.Automation.
 func (a decisions) Control() api.ControlStatus {
-	r := a.d.loop.Last()
-	return api.ControlStatus{PeriodS: a.d.opts.Period.Seconds(), LastCycle: greenhouse.MillisOf(r.At), TookMS: float64(r.Took) / float64(time.Millisecond),
-		Total: r.Total, OK: r.OK, Failed: r.Failed, Epoch: a.d.epoch.Load()}
+	r, s := a.d.loop.Last(), a.d.loop.Stats()
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	return api.ControlStatus{PeriodS: a.d.opts.Period.Seconds(), LastCycle: greenhouse.MillisOf(r.At), TookMS: ms(r.Took),
+		Total: r.Total, OK: r.OK, Failed: r.Failed, Workers: s.Workers, LongestMS: ms(s.Most), Cycles: s.Cycles, Decisions: s.Decisions,
+		Woken: s.Woken, Panics: s.Panics, Overruns: s.Overruns, Late: s.Late, Epoch: a.d.epoch.Load()}
 }
 
 // Decided implements server.Automation.

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"greenhouse/actuation"
+	"greenhouse/automation"
 	"greenhouse/journal"
 	"greenhouse/store"
 	"greenhouse/telemetry"
@@ -17,6 +18,7 @@ func (d *Daemon) Store() *store.Store              { return d.store }
 func (d *Daemon) Journal() *journal.Journal        { return d.journal }
 func (d *Daemon) History() *telemetry.Engine       { return d.telemetry }
 func (d *Daemon) Actuators() *actuation.Controller { return d.actuators }
+func (d *Daemon) Loop() *automation.Loop           { return d.loop }
 func (d *Daemon) Commits() uint64                  { return d.inbox.commits.Load() }
 
 // StepWall moves the wall reading of a time and leaves its monotonic one. The times

@@ -169,4 +169,12 @@ func (r rooms) control(f sheet) {
 	f.gauge("control_cycle_seconds", "Time the last cycle took.", c.TookMS/1000)
 	f.gauge("control_zones", "Zones of the last cycle.", float64(c.OK), "outcome", "ok")
 	f.gauge("control_zones", "Zones of the last cycle.", float64(c.Failed), "outcome", "failed")
+	f.gauge("control_workers", "Goroutines that decide.", float64(c.Workers))
+	f.gauge("control_cycle_longest_seconds", "Time the longest cycle took since the start.", c.LongestMS/1000)
+	f.counter("control_cycles", "Cycles.", c.Cycles)
+	f.counter("control_decisions", "Decisions made.", c.Decisions)
+	f.counter("control_woken", "Zones decided beside a cycle.", c.Woken)
+	f.counter("control_panics", "Decisions that failed.", c.Panics)
+	f.counter("control_overruns", "Cycles that took over 80 % of the period.", c.Overruns)
+	f.counter("control_late", "Cycles not done within the period.", c.Late)
 }
