@@ -55,6 +55,7 @@ func confined() map[string][]string {
 		"github.com/danielgtaylor/huma": {"server"},                       // the client needs none of it
 		"github.com/eclipse/paho":       {"sim"},                          // the daemon is a broker, never a client
 		"github.com/prometheus/":        {"server"},                       // rooms offer plain statistics
+		"golang.org/x/crypto":           {"store"},                        // hashes of passwords, beside the records that hold them
 		"github.com/parquet-go/":        {"cmd/greenctl"},                 // an export for others: nothing here is kept in it
 		"github.com/klauspost/compress": {"telemetry", "store", "server"}, // storage formats only
 	}

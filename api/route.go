@@ -68,6 +68,11 @@ const (
 	PathTokens   = "/v1/tokens"
 	PathToken    = "/v1/tokens/{name}"
 
+	PathUsers        = "/v1/users"
+	PathUser         = "/v1/users/{name}"
+	PathUserPassword = "/v1/users/{name}/password"
+	PathLogin        = "/v1/login"
+
 	PathSim       = "/v1/sim"
 	PathSimFaults = "/v1/sim/faults"
 	PathSimFault  = "/v1/sim/faults/{id}"
@@ -176,7 +181,7 @@ func versioned(id string) bool {
 	switch id {
 	case "node-edit", "node-channel-edit", "node-assign", "node-unassign", "node-swap", "node-rotate-key", "node-decommission", "node-maintenance",
 		"zone-edit", "zone-delete", "zone-target-set", "zone-target-clear", "zone-mode", "site-edit",
-		"point-edit", "override-set", "override-release", "alarm-ack", "alarm-shelve", "account-delete", "token-delete":
+		"point-edit", "override-set", "override-release", "alarm-ack", "alarm-shelve", "account-delete", "token-delete", "user-password", "user-delete":
 		return true
 	}
 	return false
@@ -284,6 +289,12 @@ func routesAdmin() []Route {
 		admin(http.MethodGet, PathTokens, "token-list", "API tokens"),
 		admin(http.MethodPost, PathTokens, "token-create", "Create an API token; its secret is shown once"),
 		admin(http.MethodDelete, PathToken, "token-delete", "Revoke an API token"),
+		admin(http.MethodGet, PathUsers, "user-list", "People who log in with a password"),
+		admin(http.MethodPost, PathUsers, "user-create", "Create a user"),
+		admin(http.MethodDelete, PathUser, "user-delete", "Delete a user and end their logins"),
+		{Method: http.MethodPut, Path: PathUserPassword, Role: RoleViewer, ID: "user-password", What: "Change a password: one's own, or as admin any"},
+		{Method: http.MethodPost, Path: PathLogin, Role: RoleNone, ID: "login", What: "Log in with a password and get a token"},
+		{Method: http.MethodDelete, Path: PathLogin, Role: RoleViewer, ID: "logout", What: "End the login whose token this is"},
 		demo(http.MethodGet, PathSim, RoleViewer, "sim-get", "The simulated greenhouse"),
 		demo(http.MethodGet, PathSimFaults, RoleViewer, "sim-fault-list", "Faults now injected"),
 		demo(http.MethodPost, PathSimFaults, RoleOperator, "sim-fault-inject", "Inject a fault"),

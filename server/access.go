@@ -19,12 +19,12 @@ func (s *Server) mountAccess(m *mount) {
 }
 
 // token finds the token of a secret.
-func (s *Server) token(secret string) (api.Token, error) {
+func (s *Server) token(secret string) (store.Token, error) {
 	t, err := s.Store.Token(secret)
 	if err != nil {
-		return api.Token{}, unauthorized("token_invalid", "this token is wrong, revoked or expired")
+		return store.Token{}, unauthorized("token_invalid", "this token is wrong, revoked or expired")
 	}
-	return tokenView(t), nil
+	return t, nil
 }
 
 func tokenView(t store.Token) api.Token {

@@ -16,10 +16,11 @@ import (
 
 // caller is who asks, from where, and what they may do.
 type caller struct {
-	actor string            // "uid:1000" or "token:phone"; stands in the audit
+	actor string            // "uid:1000", "token:phone" or "user:anna"; stands in the audit
 	from  string            // "unix" with the peer's pid, or the address
 	role  api.Role          //
 	token string            // name of the token, "" on the socket
+	user  string            // who logged in for it, "" of a token made by hand
 	until greenhouse.Millis // when the token ends, 0: never
 	local bool              // over the unix socket
 }
@@ -60,7 +61,11 @@ func (s *Server) authenticate(r *http.Request, local bool) (caller, error) {
 	}
 	t, err := s.token(secret)
 	if err == nil {
-		return caller{actor: "token:" + t.Name, from: r.RemoteAddr, role: t.Role, token: t.Name, until: t.ExpiresAt}, nil
+		c := caller{actor: "token:" + t.Name, from: r.RemoteAddr, role: api.Role(t.Role), token: t.Name, user: t.User, until: t.ExpiresAt}
+		if t.User != "" {
+			c.actor = "user:" + t.User
+		}
+		return c, nil
 	}
 	return caller{}, s.guessed(r.RemoteAddr, err)
 }
@@ -84,7 +89,7 @@ func (s *Server) guessed(addr string, err error) error {
 
 func unauthorized(code, what string) error {
 	p := api.NewProblem(http.StatusUnauthorized, code, what)
-	p.Hint = "create a token on the machine of the daemon: greenctl token create NAME --role viewer"
+	p.Hint = "log in: greenctl user login NAME; or create a token on the machine of the daemon: greenctl token create NAME --role viewer"
 	return p
 }
 
@@ -129,33 +134,36 @@ func (l *limits) allow(key string, now time.Time) bool {
 	return lim.AllowN(now, 1)
 }
 
-// guesses slows down an address that sends wrong tokens: ten, then one more
-// every six seconds.
+// guesses slows down whoever is wrong often, by address or by name: so many at
+// once, then one more every six seconds.
 type guesses struct {
-	mu     sync.Mutex
-	byAddr map[string]*rate.Limiter
+	mu    sync.Mutex
+	burst int
+	by    map[string]*rate.Limiter
 }
 
-// allowed reports whether the address may try at now; it takes nothing.
-func (g *guesses) allowed(addr string, now time.Time) bool {
+func newGuesses(burst int) guesses { return guesses{burst: burst, by: map[string]*rate.Limiter{}} }
+
+// allowed reports whether an address or name may try at now; it takes nothing.
+func (g *guesses) allowed(who string, now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	l := g.byAddr[hostOf(addr)]
+	l := g.by[hostOf(who)]
 	return l == nil || l.TokensAt(now) >= 1
 }
 
-// failed counts one wrong token of the address.
-func (g *guesses) failed(addr string, now time.Time) {
+// failed counts one wrong answer of an address or name.
+func (g *guesses) failed(who string, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	host := hostOf(addr)
-	l := g.byAddr[host]
+	who = hostOf(who)
+	l := g.by[who]
 	if l == nil {
-		if len(g.byAddr) >= maxLimiters {
-			clear(g.byAddr)
+		if len(g.by) >= maxLimiters {
+			clear(g.by)
 		}
-		l = rate.NewLimiter(rate.Every(6*time.Second), 10)
-		g.byAddr[host] = l
+		l = rate.NewLimiter(rate.Every(6*time.Second), g.burst)
+		g.by[who] = l
 	}
 	l.AllowN(now, 1)
 }

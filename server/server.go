@@ -139,22 +139,24 @@ type Options struct {
 // Server answers the API. Make one with [New].
 type Server struct {
 	Deps
-	opts    Options
-	version api.Version
-	hosts   []string
-	now     func() time.Time
-	log     *slog.Logger
-	started time.Time
-	metrics *metrics
-	limits  limits
-	guesses guesses
-	refusal refusals
-	streams streams
-	verify  slots
-	events  slots
-	lives   slots
-	local   http.Handler
-	remote  http.Handler
+	opts        Options
+	version     api.Version
+	hosts       []string
+	now         func() time.Time
+	log         *slog.Logger
+	started     time.Time
+	metrics     *metrics
+	limits      limits
+	guesses     guesses
+	userGuesses guesses
+	hash        slots
+	refusal     refusals
+	streams     streams
+	verify      slots
+	events      slots
+	lives       slots
+	local       http.Handler
+	remote      http.Handler
 
 	ctx    context.Context // ends with Close: the streams' sign to end
 	cancel context.CancelFunc
@@ -175,7 +177,8 @@ func New(d Deps, o Options) (*Server, error) {
 		s.hosts = append(s.hosts, strings.ToLower(h))
 	}
 	s.limits = limits{rate: rate.Limit(o.TokenRate), burst: o.TokenBurst, byKey: map[string]*rate.Limiter{}}
-	s.guesses = guesses{byAddr: map[string]*rate.Limiter{}}
+	s.guesses, s.userGuesses = newGuesses(guessesPerAddress), newGuesses(guessesPerUser)
+	s.hash = newSlots(1)
 	s.refusal = refusals{last: map[string]time.Time{}}
 	s.events, s.lives, s.verify = newSlots(o.MaxEvents), newSlots(o.MaxLive), newSlots(1)
 	s.streams = streams{open: map[string]map[*context.CancelFunc]struct{}{}}
@@ -243,6 +246,7 @@ func (s *Server) mount(mux *http.ServeMux) error {
 	s.mountAlarms(m)
 	s.mountStreams(m)
 	s.mountAccess(m)
+	s.mountUsers(m)
 	s.mountSecurity(m)
 	s.mountSim(m)
 	for id := range m.routes {

@@ -25,6 +25,7 @@ func TestEveryWriteHonoursIfMatch(t *testing.T) {
 	h.must(h.client.SetOverride(h.ctx(), "north/vent", api.OverrideRequest{Value: 0.5, Reason: "test"}, client.Write{}))
 	h.must(h.client.CreateAccount(h.ctx(), api.CreateAccountRequest{Name: "bridge"}, client.Write{}))
 	h.must(h.client.CreateToken(h.ctx(), api.CreateTokenRequest{Name: "phone", Role: api.RoleViewer}, client.Write{}))
+	h.must(h.client.CreateUser(h.ctx(), api.CreateUserRequest{Name: "anna", Role: api.RoleGrower, Password: "four words no other"}, client.Write{}))
 	if err := h.journal.Observe(greenhouse.Condition{Source: "zone/north", Code: "climate_blind", Severity: greenhouse.Warning, Active: true, Text: "it is dark"}); err != nil {
 		t.Fatal(err)
 	}
@@ -34,6 +35,7 @@ func TestEveryWriteHonoursIfMatch(t *testing.T) {
 		"node-maintenance": `{"on":true}`, "command-create": `{"op":"identify"}`, "zone-create": `{"id":"south"}`, "zone-target-set": `{"value":20}`,
 		"zone-mode": `{"mode":"manual"}`, "override-set": `{"value":1,"reason":"x"}`, "alarm-shelve": `{"for_s":60}`,
 		"account-create": `{"name":"other"}`, "token-create": `{"name":"other","role":"viewer"}`, "sim-fault-inject": `{"name":"sensor_stuck"}`,
+		"user-create": `{"name":"other","role":"viewer","password":"four words no other"}`, "user-password": `{"password":"other words no other"}`,
 	}
 	before := len(h.codes())
 	tried := 0
@@ -51,6 +53,8 @@ func TestEveryWriteHonoursIfMatch(t *testing.T) {
 			id = "bridge"
 		case strings.HasPrefix(r.Path, "/v1/tokens"):
 			id = "phone"
+		case strings.HasPrefix(r.Path, "/v1/users"):
+			id = "anna"
 		case strings.HasPrefix(r.Path, "/v1/nodes"):
 			id = string(n.UID)
 		case strings.HasPrefix(r.Path, "/v1/sim"):

@@ -108,6 +108,7 @@ func ParseRole(s string) (Role, error) {
 type Token struct {
 	Name      string            `json:"name"`
 	Role      Role              `json:"role"`
+	User      string            `json:"user,omitempty"`       // whose login made it; "" for one made by hand
 	ExpiresAt greenhouse.Millis `json:"expires_at,omitempty"` // 0: never
 	Hash      []byte            `json:"hash,omitempty"`       // SHA-256 of its secret; never shown
 	greenhouse.Meta
@@ -136,12 +137,17 @@ func (tx *Tx) CreateToken(name string, role Role, expires greenhouse.Millis) (To
 	if _, ok := tx.reg.tokens[name]; ok {
 		return Token{}, "", greenhouse.Conflict("token_exists", "there is already a token %s", name).WithHint("delete it first, or choose another name")
 	}
-	secret := newSecret()
-	t := &Token{Name: name, Role: role, ExpiresAt: expires, Hash: hashSecret(secret), Meta: greenhouse.Meta{Version: 1, CreatedAt: now, UpdatedAt: now}}
-	if err := tx.putJSON(bucketTokens, name, t); err != nil {
+	return tx.createToken(&Token{Name: name, Role: role, ExpiresAt: expires})
+}
+
+// createToken stores a token with a secret, which is not kept.
+func (tx *Tx) createToken(t *Token) (Token, string, error) {
+	secret, now := newSecret(), greenhouse.MillisOf(tx.at)
+	t.Hash, t.Meta = hashSecret(secret), greenhouse.Meta{Version: 1, CreatedAt: now, UpdatedAt: now}
+	if err := tx.putJSON(bucketTokens, t.Name, t); err != nil {
 		return Token{}, "", err
 	}
-	own(tx, "tokens", &tx.reg.tokens)[name] = t
+	own(tx, "tokens", &tx.reg.tokens)[t.Name] = t
 	return t.public(), secret, nil
 }
 

@@ -22,6 +22,7 @@ const (
 	bucketOverrides   = "overrides"
 	bucketAccounts    = "accounts"
 	bucketTokens      = "tokens"
+	bucketUsers       = "users"
 	bucketCommands    = "commands"
 	bucketOpen        = "commands_open"
 	bucketSwaps       = "swaps"

@@ -86,6 +86,7 @@ func (tx *Tx) loadAll() error {
 		func() error { return loadMap(tx, bucketCredentials, tx.reg.credentials) },
 		func() error { return loadMap(tx, bucketAccounts, tx.reg.accounts) },
 		func() error { return loadMap(tx, bucketTokens, tx.reg.tokens) },
+		func() error { return loadMap(tx, bucketUsers, tx.reg.users) },
 		tx.loadUncalibrated,
 		tx.loadMeta,
 	}

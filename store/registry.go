@@ -31,6 +31,7 @@ type Registry struct {
 	credentials map[string]*credential
 	accounts    map[string]*Account
 	tokens      map[string]*Token
+	users       map[string]*User
 	zoneNodes   map[greenhouse.ZoneID][]*greenhouse.Node  // by uid
 	zonePoints  map[greenhouse.ZoneID][]*greenhouse.Point // by id
 	txid        int                                       // of the bbolt transaction it stands for
@@ -49,6 +50,7 @@ func newRegistry() *Registry {
 		credentials:  map[string]*credential{},
 		accounts:     map[string]*Account{},
 		tokens:       map[string]*Token{},
+		users:        map[string]*User{},
 		zoneNodes:    map[greenhouse.ZoneID][]*greenhouse.Node{},
 		zonePoints:   map[greenhouse.ZoneID][]*greenhouse.Point{},
 	}

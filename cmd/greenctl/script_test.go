@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -77,6 +78,14 @@ func TestScripts(t *testing.T) {
 // setup gives each script a daemon's places of its own. MQTT takes a free port,
 // which the status tells.
 func setup(e *testscript.Env) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	e.Setenv("FREE", l.Addr().String()) // an address that nobody listens on
+	if err := l.Close(); err != nil {
+		return err
+	}
 	for k, v := range map[string]string{
 		"EDGED_CONFIG": os.DevNull, "EDGED_DATA_DIR": filepath.Join(e.WorkDir, "data"), "EDGED_API_SOCKET": filepath.Join(e.WorkDir, "s"),
 		"EDGED_MQTT_LISTEN": "127.0.0.1:0", "EDGED_LOG_LEVEL": "warn", "GREENCTL_SOCKET": filepath.Join(e.WorkDir, "s"),

@@ -82,6 +82,12 @@ DELETE /v1/accounts/{name} admin
 GET /v1/tokens admin
 POST /v1/tokens admin
 DELETE /v1/tokens/{name} admin
+GET /v1/users admin
+POST /v1/users admin
+DELETE /v1/users/{name} admin
+PUT /v1/users/{name}/password viewer
+POST /v1/login none
+DELETE /v1/login viewer
 GET /v1/sim viewer
 GET /v1/sim/faults viewer
 POST /v1/sim/faults operator

@@ -63,6 +63,9 @@ func deeds(alarm string) []deed {
 		{"account-delete", "/v1/accounts/bridge", ``, "before"},
 		{"token-create", "/v1/tokens", `{"name":"phone","role":"viewer"}`, "after"},
 		{"token-delete", "/v1/tokens/phone", ``, "before"},
+		{"user-create", "/v1/users", `{"name":"anna","role":"grower","password":"four words no other"}`, "after"},
+		{"user-password", "/v1/users/anna/password", `{"password":"other words no other"}`, ""},
+		{"user-delete", "/v1/users/anna", ``, "before"},
 		{"ca-rotate", "/v1/ca/rotate", `{}`, "before after"},
 		{"sim-fault-inject", "/v1/sim/faults", `{"name":"sensor_stuck"}`, "after"},
 		{"sim-fault-clear", "/v1/sim/faults/1", ``, ""},
@@ -125,8 +128,9 @@ func TestEveryWriteIsAudited(t *testing.T) {
 			t.Errorf("%s: got %d %s %s %s", d.id, status, p.Code, p.Detail, text)
 			continue
 		}
-		h.audited(d, since)
+		h.audited("token:root", d, since)
 	}
+	h.comesAndGoes(routes)
 	for id := range routes {
 		t.Errorf("%s: no test does it, so nobody knows whether it leaves a trace", id)
 	}
@@ -136,12 +140,34 @@ func TestEveryWriteIsAudited(t *testing.T) {
 	}
 }
 
+// comesAndGoes has a user log in and out, which nobody else can do for them.
+func (h *house) comesAndGoes(routes map[string]api.Route) {
+	h.t.Helper()
+	const words = "four words no other"
+	if _, err := h.client.CreateUser(h.ctx(), api.CreateUserRequest{Name: "ben", Role: api.RoleViewer, Password: words}, client.Write{}); err != nil {
+		h.t.Fatal(err)
+	}
+	since := h.last()
+	l, err := h.remote("").Login(h.ctx(), api.LoginRequest{Name: "ben", Password: words})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.audited("user:ben", deed{id: "login", want: "after"}, since)
+	since = h.last()
+	if err := h.remote(l.Token).Logout(h.ctx()); err != nil {
+		h.t.Fatal(err)
+	}
+	h.audited("user:ben", deed{id: "logout"}, since)
+	delete(routes, "login")
+	delete(routes, "logout")
+}
+
 // audited checks that what was done since a number is in the events: who, from
 // where, what before and after.
-func (h *house) audited(d deed, since uint64) {
+func (h *house) audited(actor string, d deed, since uint64) {
 	h.t.Helper()
 	for _, e := range h.events(since) {
-		if e.Actor != "token:root" {
+		if e.Actor != actor {
 			continue
 		}
 		var detail map[string]json.RawMessage

@@ -40,6 +40,14 @@ func (h *house) canaries() map[string]string {
 	tok, err := h.client.CreateToken(h.ctx(), api.CreateTokenRequest{Name: "root", Role: api.RoleAdmin}, client.Write{IdempotencyKey: "k4"})
 	fail(err)
 	all["an API token"] = tok.Secret
+	all["a password"], all["a password before it"] = "canary words of anna", "older words of anna"
+	_, err = h.client.CreateUser(h.ctx(), api.CreateUserRequest{Name: "anna", Role: api.RoleViewer, Password: all["a password before it"]}, client.Write{IdempotencyKey: "k6"})
+	fail(err)
+	_, err = h.client.SetPassword(h.ctx(), "anna", api.PasswordRequest{Password: all["a password"], Old: all["a password before it"]}, client.Write{IdempotencyKey: "k7"})
+	fail(err)
+	in, err := h.client.Login(h.ctx(), api.LoginRequest{Name: "anna", Password: all["a password"]})
+	fail(err)
+	all["the token of a login"] = in.Token
 	pair, err := h.client.OpenPairing(h.ctx(), api.PairRequest{}, client.Write{IdempotencyKey: "k5"})
 	fail(err)
 	all["the join token"] = pair.Token
@@ -54,6 +62,8 @@ func (h *house) canaries() map[string]string {
 		h.ask(c, s, "GET", "/v1/zones", "")
 		h.ask(c, s, "POST", "/v1/zones", `{"id":"x","crop":17}`)
 		h.ask(c, "", "GET", "/v1/zones?token="+s, "") // somebody will
+		h.ask(c, "", "POST", "/v1/login", `{"name":"anna","password":"`+s+`x"}`)
+		h.ask(c, "", "POST", "/v1/login", `{"name":"`+s+`","password":"`+s+`"}`) // into the wrong field
 		if what == "" || s == "" {
 			h.t.Fatalf("%q is no canary", what)
 		}
@@ -134,6 +144,8 @@ func (h *house) readable() map[string]string {
 	all["a repeated rotate-key"] = text(s) + text(err)
 	k, err := h.client.CreateToken(h.ctx(), api.CreateTokenRequest{Name: "root", Role: api.RoleAdmin}, client.Write{IdempotencyKey: "k4"})
 	all["a repeated token create"] = text(k) + text(err)
+	u, err := h.client.SetPassword(h.ctx(), "anna", api.PasswordRequest{Password: "canary words of anna"}, client.Write{IdempotencyKey: "k7"})
+	all["a repeated passwd"] = text(u) + text(err)
 	backup, err := h.client.Backup(h.ctx())
 	if err != nil {
 		h.t.Fatal(err)
