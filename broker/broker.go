@@ -27,7 +27,9 @@ type Broker struct {
 	throttle throttle
 	reporter reporter
 	stats    counters
-	buffers  sync.Pool
+	buffers  sync.Pool // to write from
+	readers  sync.Pool // to read into
+	flushers flushers
 
 	seq  atomic.Uint64
 	work sync.WaitGroup // connections and writers
@@ -59,7 +61,7 @@ func New(o Options) (*Broker, error) {
 	}
 	b.mochi = mqtt.New(&mqtt.Options{
 		Capabilities:            capabilities(&o.Limits),
-		ClientNetReadBufferSize: 1024,                          // nodes say little at a time, and there are many
+		ClientNetReadBufferSize: 64,                            // publishes never get there, and the rest is small
 		Logger:                  slog.New(slog.DiscardHandler), // its messages hold packets, and packets hold secrets
 	})
 	if err := b.mochi.AddHook(&hook{b: b}, nil); err != nil {
@@ -169,7 +171,9 @@ func (b *Broker) admit(l net.Listener, raw net.Conn, cfg *tls.Config) {
 	}
 	c.place = placeOf(c.remote)
 	c.out.c = c
-	c.frames.max = b.opts.Limits.Payload + headroom
+	if cfg == nil {
+		c.sock = newSocket(b, raw)
+	}
 	if kind := b.gate.enter(c.place, &b.opts.Limits); kind != "" {
 		raw.Close()
 		b.refuse(c, kind, "", "too many connections")

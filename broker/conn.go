@@ -37,13 +37,14 @@ var (
 // errClosed answers writes to a connection that is closing.
 var errClosed = errors.New("connection closed")
 
-// conn stands between a socket and mochi. Reads are framed and bounded, writes
-// go to the outbox and never wait, deadlines are kept here and not by mochi
+// conn stands between a socket and mochi. Reads are framed and bounded, and
+// publishes end here; writes go to the outbox and never wait, deadlines are kept here and not by mochi
 // (which computes one and a half keep-alive times in 16 bits and has none for
 // writes or before CONNECT).
 type conn struct {
 	net.Conn // with TLS, if any
 	raw      net.Conn
+	sock     *socket // nil with TLS, and where there is no descriptor
 	b        *Broker
 	listener string
 	secure   bool
@@ -59,8 +60,7 @@ type conn struct {
 	// Of the reading goroutine alone.
 	first   []byte // of the first packet, what mochi has not read yet
 	connect []byte // the first packet behind its fixed header, until login
-	frames  frames
-	badByte error
+	in      input
 	version byte
 	client  *mqtt.Client
 	bucket  bucket
@@ -73,45 +73,6 @@ type conn struct {
 	cause     error
 	keepAlive time.Duration
 	refreshed time.Time
-}
-
-// Read gives mochi the first packet and then the stream, up to the first byte
-// that breaks a rule.
-func (c *conn) Read(p []byte) (int, error) {
-	if len(c.first) > 0 {
-		n := copy(p, c.first)
-		c.first = c.first[n:]
-		return n, nil
-	}
-	if c.badByte != nil {
-		return 0, c.badByte
-	}
-	n, err := c.Conn.Read(p)
-	good, bad := c.frames.scan(p[:n])
-	if bad != nil {
-		c.badByte = bad
-		c.b.refuse(c, frameKind(bad), "", bad.Error())
-		c.violate(frameCode(bad))
-		err = nil
-		if good == 0 {
-			err = bad
-		}
-	}
-	return good, err
-}
-
-func frameKind(err error) Kind {
-	if errors.Is(err, errPacketLarge) {
-		return RefusedPacketSize
-	}
-	return RefusedMalformed
-}
-
-func frameCode(err error) byte {
-	if errors.Is(err, errPacketLarge) {
-		return codeTooLarge
-	}
-	return codeMalformed
 }
 
 // Write queues whole packets of mochi's: CONNACK, PINGRESP, DISCONNECT.
@@ -133,24 +94,27 @@ func (c *conn) Close() error {
 	return nil
 }
 
-// SetDeadline is called by mochi before every packet. The time it asks for is
-// not used: until login the deadline set at accept holds, and after it the
-// next packet must be here within one and a half keep-alive times. A packet that trickles
-// in does not prolong that.
-func (c *conn) SetDeadline(time.Time) error {
+// SetDeadline is called by mochi before every packet that it reads. The time it
+// asks for is not used: see heard.
+func (c *conn) SetDeadline(time.Time) error { c.heard(); return nil }
+
+// heard moves the deadline when a packet is done with: until login the one set at
+// accept holds, and after it the next packet must be here within one and a half
+// keep-alive times. A packet that trickles in does not prolong that.
+func (c *conn) heard() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.open || c.closed {
-		return nil
+		return
 	}
 	// Moving a deadline costs as much as handling a small packet: once in a while will do.
 	slack := min(c.keepAlive/8, time.Second)
 	now := time.Now()
 	if now.Sub(c.refreshed) < slack {
-		return nil
+		return
 	}
 	c.refreshed = now
-	return c.Conn.SetReadDeadline(now.Add(c.keepAlive*3/2 + slack))
+	_ = c.Conn.SetReadDeadline(now.Add(c.keepAlive*3/2 + slack)) // it fails on closed connections alone
 }
 
 // SetReadDeadline and SetWriteDeadline are not mochi's to set.
@@ -165,7 +129,7 @@ func (c *conn) loggedIn(keepAlive time.Duration) {
 	c.open, c.keepAlive = true, keepAlive
 	c.refreshed = time.Time{}
 	c.mu.Unlock()
-	_ = c.SetDeadline(time.Time{})
+	c.heard()
 }
 
 // because keeps the first reason for which the connection ends.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 // Delivery is one message from a client, on its way to the disk. Payload must
@@ -78,18 +76,18 @@ func (d *Delivery) message() *message {
 }
 
 // publish takes a PUBLISH in front of mochi.
-func (b *Broker) publish(c *conn, pk *packets.Packet) error {
+func (b *Broker) publish(c *conn, p *publication) error {
 	s := c.sess
 	b.stats.received.Add(1)
-	b.stats.receivedBytes.Add(uint64(len(pk.Payload)))
-	if kind, code, detail := b.checkPublish(s, pk); kind != "" {
-		b.refuse(c, kind, pk.TopicName, detail)
+	b.stats.receivedBytes.Add(uint64(len(p.payload)))
+	if kind, code, detail := b.checkPublish(s, p); kind != "" {
+		b.refuse(c, kind, p.topic, detail)
 		c.violate(code)
 		return ErrViolation
 	}
-	d := b.delivery(s, pk)
-	if !s.mayPublish(pk.TopicName) {
-		b.refuse(c, RefusedPublish, pk.TopicName, "not among the topics of this login")
+	d := b.delivery(s, p)
+	if !s.mayPublish(p.topic) {
+		b.refuse(c, RefusedPublish, p.topic, "not among the topics of this login")
 		return b.denied(c, d)
 	}
 	if d.keep && !b.retained.room(d.Topic) {
@@ -108,41 +106,41 @@ func (b *Broker) publish(c *conn, pk *packets.Packet) error {
 }
 
 // checkPublish says which rule a PUBLISH breaks, if one.
-func (b *Broker) checkPublish(s *session, pk *packets.Packet) (Kind, byte, string) {
+func (b *Broker) checkPublish(s *session, p *publication) (Kind, byte, string) {
 	l := &b.opts.Limits
 	switch {
-	case pk.FixedHeader.Qos > 1:
+	case p.qos > 1:
 		return RefusedQoS, codeNoQoS2, "QoS 2 is not offered"
-	case pk.FixedHeader.Qos == 1 && pk.PacketID == 0:
+	case p.qos == 1 && p.id == 0:
 		return RefusedProtocol, codeProtocolError, "packet id 0"
-	case pk.Properties.TopicAliasFlag:
+	case p.props != nil && p.props.TopicAliasFlag:
 		return RefusedTopic, codeBadAlias, "topic aliases are not offered"
-	case len(pk.Properties.SubscriptionIdentifier) > 0:
+	case p.props != nil && len(p.props.SubscriptionIdentifier) > 0:
 		return RefusedProtocol, codeProtocolError, "subscription identifier in a publish"
-	case len(pk.Payload) > l.Payload:
+	case len(p.payload) > l.Payload:
 		return RefusedPacketSize, codeTooLarge, "payload too large"
 	}
-	if s.known(pk.TopicName) && !pk.FixedHeader.Retain {
+	if s.known(p.topic) && !p.retain {
 		return "", 0, ""
 	}
-	if err := checkTopic(pk.TopicName, l); err != nil {
+	if err := checkTopic(p.topic, l); err != nil {
 		return RefusedTopic, codeBadTopic, err.Error()
 	}
-	if pk.FixedHeader.Retain && anyMatches(b.opts.NeverRetain, pk.TopicName) {
+	if p.retain && anyMatches(b.opts.NeverRetain, p.topic) {
 		return RefusedRetain, codeNoRetain, "never retained"
 	}
 	return "", 0, ""
 }
 
-func (b *Broker) delivery(s *session, pk *packets.Packet) *Delivery {
+func (b *Broker) delivery(s *session, p *publication) *Delivery {
 	d := &Delivery{
 		Login: s.Login, ClientID: s.ClientID, Node: s.Node,
-		Topic: pk.TopicName, Payload: pk.Payload, QoS: pk.FixedHeader.Qos, Retain: pk.FixedHeader.Retain, Dup: pk.FixedHeader.Dup,
-		Arrived: b.opts.Now(), s: s, id: pk.PacketID,
+		Topic: p.topic, Payload: p.payload, QoS: p.qos, Retain: p.retain, Dup: p.dup,
+		Arrived: b.opts.Now(), s: s, id: p.id,
 	}
 	d.keep = d.Retain && (b.opts.Retain == nil || anyMatches(b.opts.Retain, d.Topic))
-	if s.Protocol >= 5 {
-		d.props = forwardable(&pk.Properties)
+	if p.props != nil {
+		d.props = forwardable(p.props)
 	}
 	return d
 }

@@ -1,15 +1,16 @@
 // Package broker is the MQTT side of the daemon: it accepts nodes, devices that
 // want to join, and bridge accounts, and hands what they publish to its owner.
 // It is the only room that knows mochi-mqtt, and it trusts it with little:
-// mochi decodes packets, answers CONNECT and PINGREQ and runs the reading loop of a
-// connection. Everything with consequences stands in front of it.
+// mochi decodes packets other than PUBLISH, answers CONNECT and PINGREQ and runs the
+// reading loop of a connection. Everything with consequences stands in front of it.
 //
 // # The way of a packet
 //
 //	socket → guard (limits at accept, deadline to login, TLS) → first packet, bounded
-//	       → framing of every byte (length, size) → mochi decodes
-//	       → OnPacketRead: PUBLISH, SUBSCRIBE, UNSUBSCRIBE and PUBACK end here
-//	       → Handler.Receive → Ack → PUBACK in publish order → other subscribers
+//	       → framing of every byte (length, size)
+//	       → PUBLISH: decoded and handled here → Handler.Receive → Ack
+//	         → PUBACK in publish order → other subscribers
+//	       → others: mochi decodes → OnPacketRead: SUBSCRIBE, UNSUBSCRIBE and PUBACK end here
 //
 // A QoS 1 publish becomes a [Delivery]. It is acknowledged when the owner calls
 // [Delivery.Ack], from any goroutine, and never before; the PUBACKs of a client
@@ -20,8 +21,9 @@
 // and wills are handed over too; they have no acknowledgement.
 //
 // Nothing is ever published through mochi. Each connection has an outbox of its own:
-// bytes are queued and a goroutine that lives only while there is something to
-// write writes them under a deadline. A subscriber that stops reading
+// bytes are queued; a few goroutines that live only while there is something to
+// write give each socket what it takes at once, and where that is not all, one of
+// its own goes on under a deadline. A subscriber that stops reading
 // costs its own outbox (bounded) and nobody else a moment. Packet ids of the
 // two directions are apart, flow control follows the client's Receive Maximum.
 //
@@ -55,7 +57,7 @@
 // Publish and Ack from within; they must not call Close.
 //
 // Locks, outermost first: a client's acknowledgements, the retained state, the
-// subscription index, an outbox. The table of sessions stands alone.
+// subscription index, an outbox, the flushers. The table of sessions stands alone.
 //
 // # Bounds
 //

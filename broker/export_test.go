@@ -97,3 +97,18 @@ func (b *Broker) QueueSpace() int {
 	}
 	return n
 }
+
+// Publish is a decoded PUBLISH, for tests.
+type Publish struct {
+	Topic       string
+	Payload     []byte
+	ID          uint16
+	QoS         byte
+	Retain, Dup bool
+}
+
+// DecodePublish decodes what follows the fixed header of a PUBLISH that begins with first.
+func DecodePublish(version, first byte, body []byte) (Publish, error) {
+	p, err := decodePublish(&session{Session: Session{Protocol: version}}, first, body)
+	return Publish{p.topic, p.payload, p.id, p.qos, p.retain, p.dup}, err
+}

@@ -27,7 +27,8 @@ func (h *hook) Provides(q byte) bool {
 	return false
 }
 
-// OnPacketRead judges every packet before mochi does. The only error mochi
+// OnPacketRead judges every packet that mochi reads, before mochi does; a PUBLISH is
+// none of them. The only error mochi
 // heeds here is ErrRejectPacket, and it ends the connection.
 func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c, ok := cl.Net.Conn.(*conn)
@@ -51,8 +52,6 @@ func (h *hook) packet(c *conn, pk *packets.Packet) error {
 		return nil
 	case packets.Disconnect:
 		return h.disconnect(c, pk)
-	case packets.Publish:
-		err = h.b.publish(c, pk)
 	case packets.Subscribe:
 		err = h.b.subscribe(c, pk)
 	case packets.Unsubscribe:

@@ -2,9 +2,7 @@ package broker
 
 import (
 	"errors"
-	"runtime"
 	"sync"
-	"time"
 )
 
 // maxControl bounds the bytes of acknowledgements and answers that a client
@@ -23,8 +21,8 @@ type item struct {
 }
 
 // outbox is everything on its way to one client. Putting something in never
-// waits; a goroutine that exists only while there is something to write takes
-// it out. Control bytes go first, messages in order after them.
+// waits; whoever flushes takes it out, one at a time. Control bytes go first,
+// messages in order after them.
 type outbox struct {
 	c *conn
 
@@ -145,39 +143,32 @@ func (o *outbox) kill() {
 	o.c.raw.Close()
 }
 
-// wake starts the writer if it does not run.
+// wake has what is here written, if that is not under way.
 func (o *outbox) wake() {
-	if !o.flushing && !o.dead {
-		o.flushing = true
-		o.c.b.work.Add(1)
-		go o.flush()
+	if o.flushing || o.dead {
+		return
+	}
+	o.flushing = true
+	o.c.b.work.Add(1)
+	if o.c.sock != nil {
+		o.c.b.flushers.add(o)
+	} else {
+		go o.insist(nil)
 	}
 }
 
-// flush writes until there is nothing left.
-func (o *outbox) flush() {
-	defer o.c.b.work.Done()
-	runtime.Gosched() // acknowledgements come in bursts: let the burst finish, write it once
-	buf := o.c.b.buffer()
-	defer o.c.b.release(buf)
-	for {
-		done, finish := o.take(buf)
-		if finish {
-			o.c.Conn.Close()
-		}
-		if done {
-			return
-		}
-		_ = o.c.Conn.SetWriteDeadline(time.Now().Add(o.c.b.opts.Limits.WriteTimeout))
-		if _, err := o.c.Conn.Write(*buf); err != nil {
-			o.c.fail(writeCause(err))
-		}
+// take fills buf with what may be written next and reports whether that is
+// anything. If it is not, the flush is over, and if all is written that ever will be,
+// the socket is closed.
+func (o *outbox) take(buf *[]byte) bool {
+	more, finish := o.fill(buf)
+	if finish {
+		o.c.Conn.Close()
 	}
+	return more
 }
 
-// take fills buf with what may be written next. It reports done when that is
-// nothing, and finish when the socket is to be closed as well.
-func (o *outbox) take(buf *[]byte) (done, finish bool) {
+func (o *outbox) fill(buf *[]byte) (more, finish bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	*buf = append((*buf)[:0], o.control...)
@@ -190,12 +181,12 @@ func (o *outbox) take(buf *[]byte) (done, finish bool) {
 		o.queue, o.head = nil, 0
 	}
 	if !o.dead && len(*buf) > 0 {
-		return false, false
+		return true, false
 	}
 	o.flushing = false
 	finish = o.closing && !o.dead
 	o.dead = o.dead || finish
-	return true, finish
+	return false, finish
 }
 
 // takeMessage moves the first queued message into buf, unless the client has
