@@ -38,6 +38,8 @@ const (
 	PathNodeDecommission = "/v1/nodes/{uid}/decommission"
 	PathNodeMaintenance  = "/v1/nodes/{uid}/maintenance"
 	PathNodeConfig       = "/v1/nodes/{uid}/config"
+	PathConfigHistory    = "/v1/nodes/{uid}/config/history"
+	PathConfigRollback   = "/v1/nodes/{uid}/config/rollback"
 	PathNodeChannel      = "/v1/nodes/{uid}/channels/{channel}"
 	PathNodeCommands     = "/v1/nodes/{uid}/commands"
 	PathPairing          = "/v1/pairing"
@@ -179,7 +181,7 @@ func Routes() []Route {
 // name, and refuse one rather than ignore it.
 func versioned(id string) bool {
 	switch id {
-	case "node-edit", "node-channel-edit", "node-assign", "node-unassign", "node-swap", "node-rotate-key", "node-decommission", "node-maintenance",
+	case "node-edit", "node-channel-edit", "node-assign", "node-unassign", "node-swap", "node-rotate-key", "node-decommission", "node-maintenance", "node-config-rollback",
 		"zone-edit", "zone-delete", "zone-target-set", "zone-target-clear", "zone-mode", "site-edit",
 		"point-edit", "override-set", "override-release", "alarm-ack", "alarm-shelve", "account-delete", "token-delete", "user-password", "user-delete":
 		return true
@@ -206,6 +208,7 @@ func routesRead() []Route {
 		get(PathNodes, RoleViewer, "node-list", "All nodes"),
 		get(PathNode, RoleViewer, "node-get", "One node"),
 		get(PathNodeConfig, RoleViewer, "node-config", "Desired and reported configuration of a node"),
+		get(PathConfigHistory, RoleViewer, "node-config-history", "Revisions of the configuration of a node, newest first"),
 		get(PathCommands, RoleViewer, "command-list", "Commands, newest first"),
 		get(PathCommand, RoleViewer, "command-get", "One command"),
 		get(PathZones, RoleViewer, "zone-list", "All zones with their climate"),
@@ -244,6 +247,7 @@ func routesNodes() []Route {
 		post(PathNodeAssign, "node-assign", "Put a node into a zone"),
 		post(PathNodeUnassign, "node-unassign", "Take a node out of its zone"),
 		post(PathNodeSwap, "node-swap", "Replace a node by another, or undo it"),
+		post(PathConfigRollback, "node-config-rollback", "Bring an earlier configuration of a node back, as a new revision"),
 		post(PathNodeRotateKey, "node-rotate-key", "Give a node a new secret"),
 		post(PathNodeDecommission, "node-decommission", "Retire a node for ever"),
 		maintenance,

@@ -146,6 +146,17 @@ func (c *Client) NodeConfig(ctx context.Context, uid greenhouse.UID) (api.NodeCo
 	return get[api.NodeConfig](ctx, c, api.Path(api.PathNodeConfig, string(uid)), nil)
 }
 
+// ConfigHistory lists the revisions of a node's configuration that are kept,
+// newest first.
+func (c *Client) ConfigHistory(ctx context.Context, uid greenhouse.UID, p Page) (api.List[api.ConfigRevision], error) {
+	return get[api.List[api.ConfigRevision]](ctx, c, api.Path(api.PathConfigHistory, string(uid)), p.into(url.Values{}))
+}
+
+// RollBackConfig brings an earlier configuration of a node back, as a new revision.
+func (c *Client) RollBackConfig(ctx context.Context, uid greenhouse.UID, rev uint64, w Write) (api.Node, error) {
+	return send[api.Node](ctx, c, http.MethodPost, api.Path(api.PathConfigRollback, string(uid)), api.RollBackRequest{Rev: rev}, w)
+}
+
 // SendCommand asks one thing of a node; Command tells later what became of it.
 func (c *Client) SendCommand(ctx context.Context, uid greenhouse.UID, r api.CommandRequest, w Write) (api.Command, error) {
 	return send[api.Command](ctx, c, http.MethodPost, api.Path(api.PathNodeCommands, string(uid)), r, w)

@@ -189,6 +189,7 @@ func (in *inbound) route(uid greenhouse.UID, m *broker.Delivery, b *telemetry.Ba
 }
 
 func ensureChannels(tx *store.Tx, uid greenhouse.UID, names []greenhouse.ChannelName) error {
+	tx.As(string(greenhouse.NodeSource(uid)))
 	for _, n := range names {
 		spec, _ := greenhouse.StandardChannel(n)
 		if _, _, err := tx.EnsureChannel(uid, n, spec); err != nil {

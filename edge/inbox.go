@@ -150,6 +150,7 @@ func (b *inbox) together(jobs []job) (refused int, err error) {
 	refused = -1
 	err = b.update(func(tx *store.Tx) error {
 		for i := range jobs {
+			tx.As("") // whoever changes something says so
 			if err := jobs[i].apply(tx); err != nil {
 				refused = i
 				return err

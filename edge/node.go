@@ -57,6 +57,7 @@ func (in *inbound) join(tx *store.Tx, h wire.Hello) (store.JoinResult, error) {
 	for _, c := range h.Channels {
 		req.Channels = append(req.Channels, greenhouse.Channel{Name: c.Name, Kind: c.Kind, Unit: c.Unit})
 	}
+	tx.As("device/" + string(h.HardwareID))
 	res, err := tx.Join(req, tx.Now())
 	if err != nil {
 		return res, err

@@ -71,6 +71,7 @@ func change[T any](ctx context.Context, s *Server, p WriteParams, op string, req
 	answer := &out[T]{}
 	var after []func()
 	run := func(tx *store.Tx) error {
+		tx.As(callerOf(ctx).actor)
 		w := &write{tx: tx, by: callerOf(ctx), reason: reason, now: greenhouse.MillisOf(s.now())}
 		if found, err := key.replay(tx, &answer.Body); found || err != nil {
 			answer.Replayed = "true"

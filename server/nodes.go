@@ -27,7 +27,6 @@ type patchNode struct {
 func (s *Server) mountNodes(m *mount) {
 	handle(m, "node-list", s.listNodes)
 	handle(m, "node-get", s.getNode)
-	handle(m, "node-config", s.nodeConfig)
 	handle(m, "node-register", s.registerNode)
 	handle(m, "node-edit", s.editNode, patchOf[api.NodePatch](m))
 	handle(m, "node-channel-edit", s.editChannel, patchOf[api.ChannelPatch](m))
@@ -103,20 +102,6 @@ func (s *Server) getNode(_ context.Context, in *UIDParam) (*out[api.Node], error
 		return nil, err
 	}
 	return &out[api.Node]{ETag: etag(n.Version), Body: v.node(n)}, nil
-}
-
-func (s *Server) nodeConfig(_ context.Context, in *UIDParam) (*out[api.NodeConfig], error) {
-	n, err := nodeOf(s.Store.Registry(), *in)
-	if err != nil {
-		return nil, err
-	}
-	a := s.look(s.Store.Registry()).node(n)
-	body := api.NodeConfig{UID: n.UID, IntervalS: a.IntervalS, LinkLossS: a.LinkLossS, Channels: []api.ConfiguredChannel{}, Config: n.Config}
-	for i := range n.Channels {
-		c := &n.Channels[i]
-		body.Channels = append(body.Channels, api.ConfiguredChannel{Name: c.Name, Kind: c.Kind, Point: c.Point, ChannelSpec: channelSpec(c)})
-	}
-	return &out[api.NodeConfig]{ETag: etag(n.Version), Body: body}, nil
 }
 
 func (s *Server) registerNode(ctx context.Context, in *struct {

@@ -239,6 +239,7 @@ func (s *Server) mount(mux *http.ServeMux) error {
 	m := newMount(s, mux)
 	s.mountSystem(m, mux)
 	s.mountNodes(m)
+	s.mountConfig(m)
 	s.mountCommands(m)
 	s.mountZones(m)
 	s.mountPoints(m)

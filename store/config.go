@@ -85,6 +85,9 @@ func (tx *Tx) ReportConfig(uid greenhouse.UID, rev uint64, hash string, status g
 	if status == greenhouse.ConfigRejected && rev == old.Config.DesiredRev {
 		c.Status, c.Error = status, clip(errText, 256)
 	}
+	if err := tx.noteReport(n, rev, hash, status, clip(errText, 256)); err != nil {
+		return greenhouse.Node{}, err
+	}
 	if n.Config == old.Config {
 		return *n, nil
 	}

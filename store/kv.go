@@ -27,6 +27,7 @@ const (
 	bucketOpen        = "commands_open"
 	bucketSwaps       = "swaps"
 	bucketUncal       = "uncalibrated"
+	bucketRevisions   = "revisions" // by hardware id and revision
 	roomPrefix        = "room."
 )
 
@@ -56,15 +57,17 @@ type ledger struct {
 // committed together or not at all. It is valid inside the function it was
 // given to, on that goroutine.
 type Tx struct {
-	s      *Store
-	bolt   *bbolt.Tx
-	reg    *Registry // of this moment; in a write transaction the draft
-	ledger manifest
-	at     time.Time
-	copied map[string]bool // nouns of the draft that are its own copy already
-	wrote  bool
-	after  []func()
-	err    error // damage, or a change half made: the transaction fails with it
+	s        *Store
+	bolt     *bbolt.Tx
+	reg      *Registry // of this moment; in a write transaction the draft
+	ledger   manifest
+	at       time.Time
+	copied   map[string]bool // nouns of the draft that are its own copy already
+	wrote    bool
+	after    []func()
+	actor    string // who makes the changes
+	rollback uint64 // the revision being brought back
+	err      error  // damage, or a change half made: the transaction fails with it
 }
 
 // Now returns the time at which the transaction began.

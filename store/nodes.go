@@ -34,6 +34,11 @@ type JoinResult struct {
 func (tx *Tx) saveNode(n *greenhouse.Node) error {
 	tx.derive(n)
 	n.UpdatedAt = greenhouse.MillisOf(tx.at)
+	if old := tx.reg.Nodes[n.UID]; old == nil || old.Config.DesiredRev != n.Config.DesiredRev {
+		if err := tx.keepRevision(n); err != nil {
+			return err
+		}
+	}
 	if err := tx.putJSON(bucketNodes, string(n.HardwareID), n); err != nil {
 		return err
 	}

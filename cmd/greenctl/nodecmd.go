@@ -75,25 +75,6 @@ func printQR(a *app, token string) error {
 	return nil
 }
 
-func newNodeConfig(a *app) *cobra.Command {
-	return verb("config UID", "Show the desired configuration of a node against the reported one", "", args("UID"), a.with(func(ctx context.Context, c *client.Client, args []string) error {
-		uid, err := uidArg(args[0])
-		if err != nil {
-			return err
-		}
-		n, err := c.NodeConfig(ctx, uid)
-		if err != nil {
-			return err
-		}
-		return a.show(n, view{names: func() []string { return []string{string(n.UID)} }, table: func() table {
-			return table{columns: []string{"UID", "STATUS", "DESIRED", "REPORTED", "ERROR", "INTERVAL", "LINK LOSS", "HASH"}, wide: 3,
-				rows: [][]string{{string(n.UID), string(n.Config.Status), itoa(n.Config.DesiredRev), itoa(n.Config.ReportedRev), n.Config.Error,
-					fmt.Sprintf("%d s", n.IntervalS), fmt.Sprintf("%d s", n.LinkLossS), n.Config.DesiredHash}}}
-		}})
-	}))
-}
-
-// newNodeCommand sends one command and waits for what became of it.
 func newNodeCommand(a *app) *cobra.Command {
 	var w writeFlags
 	var r api.CommandRequest

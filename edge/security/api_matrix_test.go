@@ -27,6 +27,7 @@ GET /v1/site viewer
 GET /v1/nodes viewer
 GET /v1/nodes/{uid} viewer
 GET /v1/nodes/{uid}/config viewer
+GET /v1/nodes/{uid}/config/history viewer
 GET /v1/commands viewer
 GET /v1/commands/{id} viewer
 GET /v1/zones viewer
@@ -53,6 +54,7 @@ PATCH /v1/nodes/{uid}/channels/{channel} admin
 POST /v1/nodes/{uid}/assign admin
 POST /v1/nodes/{uid}/unassign admin
 POST /v1/nodes/{uid}/swap admin
+POST /v1/nodes/{uid}/config/rollback admin
 POST /v1/nodes/{uid}/rotate-key admin
 POST /v1/nodes/{uid}/decommission admin
 POST /v1/nodes/{uid}/maintenance operator
