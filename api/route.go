@@ -43,6 +43,9 @@ const (
 	PathNodeChannel      = "/v1/nodes/{uid}/channels/{channel}"
 	PathNodeCommands     = "/v1/nodes/{uid}/commands"
 	PathPairing          = "/v1/pairing"
+	PathPending          = "/v1/pending"
+	PathPendingDevice    = "/v1/pending/{id}"
+	PathPendingAdopt     = "/v1/pending/{id}/adopt"
 	PathCommands         = "/v1/commands"
 	PathCommand          = "/v1/commands/{id}"
 
@@ -254,6 +257,9 @@ func routesNodes() []Route {
 		command,
 		{Method: http.MethodGet, Path: PathPairing, Role: RoleAdmin, ID: "pairing-get", What: "Whether pairing is open"},
 		post(PathPairing, "pairing-open", "Open pairing and get the join token"),
+		{Method: http.MethodGet, Path: PathPending, Role: RoleViewer, ID: "pending-list", What: "Devices that knock and are not let in"},
+		post(PathPendingAdopt, "pending-adopt", "Take a pending device in, or accept undeclared channels of a node"),
+		{Method: http.MethodDelete, Path: PathPendingDevice, Role: RoleAdmin, ID: "pending-forget", What: "Take a pending device off the list"},
 		{Method: http.MethodDelete, Path: PathPairing, Role: RoleAdmin, ID: "pairing-close", What: "Close pairing"},
 	}
 }

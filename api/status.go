@@ -59,6 +59,7 @@ type NodeCounts struct {
 	Offline int                          `json:"offline"`
 	Drift   int                          `json:"config_drift" doc:"nodes whose configuration is not the desired one"`
 	ByState map[greenhouse.NodeState]int `json:"by_state"`
+	Pending int                          `json:"pending" doc:"devices that knock and are not let in, or send what nobody declared"`
 }
 
 // AlarmCounts counts open alarms.

@@ -184,6 +184,22 @@ func (c *Client) Command(ctx context.Context, id greenhouse.CommandID) (api.Comm
 	return get[api.Command](ctx, c, api.Path(api.PathCommand, string(id)), nil)
 }
 
+// Pending lists the devices that knock and are not let in.
+func (c *Client) Pending(ctx context.Context, p Page) (api.List[api.Pending], error) {
+	return get[api.List[api.Pending]](ctx, c, api.PathPending, p.into(url.Values{}))
+}
+
+// Adopt takes a pending device in, or accepts undeclared channels of a node.
+func (c *Client) Adopt(ctx context.Context, id string, r api.AdoptRequest, w Write) (api.Registered, error) {
+	return send[api.Registered](ctx, c, http.MethodPost, api.Path(api.PathPendingAdopt, id), r, w)
+}
+
+// ForgetPending takes a pending device off the list.
+func (c *Client) ForgetPending(ctx context.Context, id string, w Write) error {
+	_, err := send[api.Done](ctx, c, http.MethodDelete, api.Path(api.PathPendingDevice, id), nil, w)
+	return err
+}
+
 // Pairing says whether devices may join.
 func (c *Client) Pairing(ctx context.Context) (api.Pairing, error) {
 	return get[api.Pairing](ctx, c, api.PathPairing, nil)

@@ -14,12 +14,15 @@ import (
 type access struct {
 	store *store.Store
 	inbox *inbox
+	// refused hears who could not log in. It must not wait.
+	refused func(login string, from netip.AddrPort)
 }
 
 // Authenticate implements broker.Authenticator.
-func (a access) Authenticate(login, password string, _ netip.AddrPort) (broker.Principal, error) {
+func (a access) Authenticate(login, password string, from netip.AddrPort) (broker.Principal, error) {
 	p, err := a.store.Authenticate(login, password)
 	if err != nil {
+		a.refused(login, from)
 		return broker.Principal{}, err
 	}
 	switch p.Kind {

@@ -43,6 +43,7 @@ type Daemon struct {
 	actuators *actuation.Controller
 	loop      *automation.Loop
 	presence  *fleet.Presence
+	pending   *fleet.Pending
 	configs   *fleet.Configs
 	broker    *broker.Broker
 	server    *server.Server
@@ -196,7 +197,7 @@ func (d *Daemon) openInbound() error {
 }
 
 func (d *Daemon) openBroker() error {
-	b, err := broker.New(broker.Options{Auth: access{d.store, d.inbox}, Handler: d.inbound, Log: d.log, Now: d.opts.Now, Limits: d.opts.Broker, Retain: []string{"gh/n/+/status"}})
+	b, err := broker.New(broker.Options{Auth: access{d.store, d.inbox, d.refusedLogin}, Handler: d.inbound, Log: d.log, Now: d.opts.Now, Limits: d.opts.Broker, Retain: []string{"gh/n/+/status"}})
 	if err != nil {
 		return err
 	}

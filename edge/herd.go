@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ func (d *Daemon) openFleet() error {
 			d.presence.Seen(uid, l.At)
 		}
 	}
+	d.pending = fleet.NewPending()
 	d.configs = fleet.NewConfigs(fleet.ConfigOptions{Publisher: configs{d}, Now: d.opts.Now, Log: d.log})
 	d.configs.Sync(reg.Nodes)
 	return nil
@@ -202,10 +204,15 @@ func (d *Daemon) cameOrWent(c fleet.Change) {
 	}
 }
 
+// knockedLately is how long a device that knocked is worth an alarm.
+const knockedLately = time.Hour
+
 // own says what is wrong with the daemon itself.
 func (d *Daemon) own() []greenhouse.Condition {
 	st := d.telemetry.Stats()
+	waiting := d.pending.Count(knockedLately, d.opts.Now())
 	return []greenhouse.Condition{
+		{Source: greenhouse.SiteSource, Code: "devices_pending", Severity: greenhouse.Info, Active: waiting > 0, Text: fmt.Sprintf("%d devices knock and are not let in, or send what nobody declared: greenctl node pending", waiting)},
 		{Source: greenhouse.SiteSource, Code: "clock_untrusted", Severity: greenhouse.Warning, Active: !d.clock.Trusted(), Text: "the clock is not known to be right: schedules wait, zones are controlled by their sensors alone"},
 		{Source: greenhouse.SiteSource, Code: "telemetry_paused", Severity: greenhouse.Critical, Active: st.Paused, Text: "no readings are being stored or acknowledged: " + st.Fault},
 		{Source: greenhouse.SiteSource, Code: "disk_stalled", Severity: greenhouse.Critical, Active: st.Hanging, Text: "the disk does not answer: control goes on from memory, no reading is acknowledged"},

@@ -12,6 +12,7 @@ import (
 
 	"greenhouse"
 	"greenhouse/broker"
+	"greenhouse/fleet"
 	"greenhouse/store"
 	"greenhouse/telemetry"
 	"greenhouse/wire"
@@ -135,6 +136,7 @@ func (in *inbound) node(uid greenhouse.UID, m *broker.Delivery) (*greenhouse.Nod
 	}
 	in.counts.strange.Add(1)
 	in.complainOf(greenhouse.Source("client/"+m.Login), m.Login, "node_unknown", "no node "+string(uid)+" is in service")
+	in.d.knocked(fleet.Knock{ID: string(uid), Code: "node_unknown", Text: "no node of that name is in service", Via: m.Login, Address: in.d.addressOf(m.Login)})
 	m.Ack()
 	return nil, false
 }
@@ -208,6 +210,7 @@ func (in *inbound) submit(reg *store.Registry, uid greenhouse.UID, m *broker.Del
 		if !ok {
 			b.Refused++
 			in.counts.unrouted.Add(1)
+			in.d.pending.Channel(uid, s.Channel, s.Value, m.Arrived)
 			in.complain(uid, "channel_unknown", string(s.Channel)+" is no standard name and was not declared by the node")
 			continue
 		}

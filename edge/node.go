@@ -26,6 +26,7 @@ func (in *inbound) hello(hw greenhouse.HardwareID, m *broker.Delivery) {
 	if err != nil {
 		in.counts.malformed.Add(1)
 		in.complainOf(greenhouse.Source("client/"+m.Login), m.Login, "hello_invalid", err.Error())
+		in.refusedHello(hw, nil, refusal(err), m.Login)
 		in.welcome(m.Login, hw, refusal(err))
 		m.Ack()
 		return
@@ -39,9 +40,11 @@ func (in *inbound) hello(hw greenhouse.HardwareID, m *broker.Delivery) {
 		done: func(err error) {
 			switch {
 			case err == nil:
+				in.d.pending.Entered(string(hw))
 				in.welcome(m.Login, hw, wire.Welcome{OK: true, UID: res.Node.UID, Secret: res.Secret})
 				m.Ack()
 			case refusedForGood(err):
+				in.refusedHello(hw, &h, refusal(err), m.Login)
 				in.welcome(m.Login, hw, refusal(err))
 				m.Ack()
 			default:

@@ -25,6 +25,7 @@ func (in *inbound) SessionOpened(s broker.Session) {
 		return
 	}
 	in.d.introduce(uid)
+	in.d.pending.Entered(string(uid))
 	in.d.presence.Opened(uid, s.Opened)
 	in.d.actuators.NodeOnline(uid, "")
 	if s.TookOver {

@@ -30,11 +30,19 @@
 // config_drift; one that rejects its configuration raises config_rejected with
 // its own words.
 //
+// # Quarantine
+//
+// [Pending] keeps who knocks and is not let in: refused logins of devices and
+// unknown nodes, refused hellos, messages in the name of unknown nodes, and the
+// channels that nodes send and nobody declared. It is memory only: a device that
+// wants in knocks again, and a restart that forgets costs nothing.
+//
 // # Concurrency and bounds
 //
 // Both types may be used from any goroutine; each has one mutex, which is not held
 // while the publisher works. Memory is one small record a node in the registry:
-// what is heard of other names is not kept. [Configs.Run] is one goroutine.
+// what is heard of other names goes into the
+// quarantine at most, which has 256 records. [Configs.Run] is one goroutine.
 // presence.go has no clock: every method takes the time, with its monotonic
 // reading, so that a step of the wall clock makes nobody offline.
 package fleet

@@ -104,7 +104,7 @@ type Sim interface {
 }
 
 // Deps are the rooms behind the API. Sim is nil outside the demo, Authority
-// where there is none; all others are needed.
+// and Pending where there is none; all others are needed.
 type Deps struct {
 	Store      *store.Store
 	Journal    *journal.Journal
@@ -115,6 +115,7 @@ type Deps struct {
 	Presence   Presence
 	Broker     Broker
 	Health     Health
+	Pending    Pending
 	Authority  Authority
 	Sim        Sim
 }
@@ -240,6 +241,7 @@ func (s *Server) mount(mux *http.ServeMux) error {
 	s.mountSystem(m, mux)
 	s.mountNodes(m)
 	s.mountConfig(m)
+	s.mountPending(m)
 	s.mountCommands(m)
 	s.mountZones(m)
 	s.mountPoints(m)

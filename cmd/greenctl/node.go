@@ -14,7 +14,7 @@ import (
 func newNode(a *app) *cobra.Command {
 	c := noun("node", "Devices: join, assign, command",
 		newNodePair(a), newNodeRegister(a), newNodeList(a), newNodeGet(a), newNodeEdit(a), newNodeAssign(a), newNodeUnassign(a),
-		newNodeConfig(a), newNodeCommand(a), newNodeRotateKey(a), newNodeMaintenance(a), newNodeDecommission(a), newNodeSwap(a), newNodeWatch(a), newNodeCA(a))
+		newNodeConfig(a), newNodeCommand(a), newNodeRotateKey(a), newNodeMaintenance(a), newNodeDecommission(a), newNodeSwap(a), newNodeWatch(a), newNodeCA(a), newNodePending(a), newNodeAdopt(a))
 	c.Aliases = []string{"nodes"}
 	for _, v := range c.Commands() {
 		if strings.Contains(v.Use, "UID") {

@@ -62,6 +62,7 @@ func (p programs) Run() int {
 //	save NAME program args…       keep its output in an environment variable
 //	ready [SOCKET]                wait until the daemon accepts nodes
 //	publish LOGIN SECRET TOPIC PAYLOAD…   until the PUBACK of each payload
+//	knock LOGIN SECRET            a login that must be refused
 //	signal NAME                   send a signal to all programs in the background
 //	mode OCTAL FILE               check the permissions of a file
 func TestScripts(t *testing.T) {
@@ -70,7 +71,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "within": within, "poll": poll, "save": save, "ready": ready, "publish": publish, "signal": signalAll, "mode": mode,
+			"exits": exits, "within": within, "poll": poll, "save": save, "ready": ready, "publish": publish, "knock": knock, "signal": signalAll, "mode": mode,
 		},
 	})
 }
@@ -197,6 +198,17 @@ func publish(ts *testscript.TestScript, neg bool, args []string) {
 		case <-ctx.Done():
 			ts.Fatalf("no PUBACK within %v", patience)
 		}
+	}
+}
+
+func knock(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 2, "knock LOGIN SECRET")
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	link, err := sim.MQTT{Address: strings.TrimPrefix(ts.Getenv("MQTT"), "mqtt://")}.Dial(ctx, sim.Session{Login: args[0], Secret: args[1], Receive: func(string, []byte) {}, Acked: func(uint64) {}})
+	if err == nil {
+		link.Close(true)
+		ts.Fatalf("%s was let in", args[0])
 	}
 }
 

@@ -44,7 +44,7 @@ func statusTable(s api.Status) table {
 		row("STOPPED", "%s", stoppedText(s.Stopped))
 	}
 	row("zones", "%d, %d failing, %d stopped", s.Zones.Total, s.Zones.Failing, s.Zones.Stopped)
-	row("nodes", "%d, %d online, %d offline, %d with configuration drift", s.Nodes.Total, s.Nodes.Online, s.Nodes.Offline, s.Nodes.Drift)
+	row("nodes", "%d, %d online, %d offline, %d with configuration drift, %d pending", s.Nodes.Total, s.Nodes.Online, s.Nodes.Offline, s.Nodes.Drift, s.Nodes.Pending)
 	row("points", "%d, %d set by hand", s.Points, s.Overrides)
 	row("alarms", "%d critical, %d warning, %d info; %d not acknowledged", s.Alarms.Critical, s.Alarms.Warning, s.Alarms.Info, s.Alarms.Unacked)
 	row("control", "%d of %d zones decided in %.1f ms, every %g s, epoch %d", s.Control.OK, s.Control.Total, s.Control.TookMS, s.Control.PeriodS, s.Control.Epoch)

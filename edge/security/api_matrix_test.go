@@ -60,6 +60,9 @@ POST /v1/nodes/{uid}/decommission admin
 POST /v1/nodes/{uid}/maintenance operator
 POST /v1/nodes/{uid}/commands operator
 GET /v1/pairing admin
+GET /v1/pending viewer
+POST /v1/pending/{id}/adopt admin
+DELETE /v1/pending/{id} admin
 POST /v1/pairing admin
 DELETE /v1/pairing admin
 POST /v1/zones grower
@@ -110,7 +113,7 @@ func (h *house) ask(c *http.Client, token, method, path, body string) (int, api.
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	if method == http.MethodPatch {
+	if method == http.MethodPatch || strings.HasSuffix(r.URL.Path, "/config/rollback") {
 		r.Header.Set("If-Match", "*")
 	}
 	r.Header.Set("Content-Type", "application/json")

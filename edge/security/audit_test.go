@@ -44,6 +44,7 @@ func deeds(alarm string) []deed {
 		{"node-edit", ph, `{"name":"pH"}`, "before after"},
 		{"node-assign", ph + "/assign", `{"zone":"north"}`, "before after"},
 		{"node-channel-edit", ph + "/channels/heater", `{"max_on_s":20,"safe":0}`, "before after"},
+		{"node-config-rollback", ph + "/config/rollback", `{"rev":1}`, "before after"},
 		{"point-edit", "/v1/points/north%2Fsolution_ph", `{"min":4}`, "before after"},
 		{"override-set", "/v1/points/north%2Fheater/override", `{"value":0.5,"for_s":60,"reason":"try"}`, "after"},
 		{"override-release", "/v1/points/north%2Fheater/override", ``, "before"},
@@ -53,6 +54,8 @@ func deeds(alarm string) []deed {
 		{"node-swap", ph + "/swap", `{"with":"ph-00000000bbbb"}`, ""},
 		{"node-unassign", spare + "/unassign", ``, "before after"},
 		{"node-decommission", spare + "/decommission", ``, "before after"},
+		{"pending-adopt", "/v1/pending/00000000dddd/adopt", `{"type":"light"}`, "after"},
+		{"pending-forget", "/v1/pending/00000000eeee", ``, "before"},
 		{"pairing-open", "/v1/pairing", `{}`, ""},
 		{"pairing-close", "/v1/pairing", ``, ""},
 		{"stop", "/v1/stop", `{}`, ""},
@@ -107,6 +110,9 @@ func TestEveryWriteIsAudited(t *testing.T) {
 	h.node("00000000bbbb", greenhouse.TypePH, "", api.DeclaredChannel{Name: "solution_ph", Kind: greenhouse.Sensor})
 	if _, err := h.client.CreateZone(h.ctx(), api.CreateZoneRequest{ID: "south"}, client.Write{}); err != nil {
 		t.Fatal(err)
+	}
+	for _, hw := range []string{"00000000dddd", "00000000eeee"} {
+		_, _, _ = login(h.mqtt, nil, hw, hw, "nothing", nil) // refused, and so in quarantine
 	}
 	root, c := h.token("root", api.RoleAdmin), h.https()
 	routes := map[string]api.Route{}
