@@ -57,7 +57,7 @@ func TestEveryWriteHonoursIfMatch(t *testing.T) {
 			id = "anna"
 		case strings.HasPrefix(r.Path, "/v1/nodes"):
 			id = string(n.UID)
-		case strings.HasPrefix(r.Path, "/v1/sim"):
+		case strings.HasPrefix(r.Path, "/v1/sim"), strings.HasPrefix(r.Path, "/v1/pending"):
 			id = "1"
 		}
 		second := "heating"
