@@ -116,6 +116,7 @@ type Control struct {
 	CO2Max      float64 `json:"co2_max_ppm,omitempty"`   // ppm above which the valve is shut; 1600
 	LampPPFD    float64 `json:"lamp_ppfd,omitempty"`     // µmol/m²/s of the lamps at the crop; 0 is unknown
 	WeatherZone ZoneID  `json:"weather_zone,omitempty"`  // zone whose outside_* points serve this one
+	BackupZone  ZoneID  `json:"backup_zone,omitempty"`   // zone whose air_temp stands in where this one's is lost
 	HeaterWM2   float64 `json:"heater_w_m2,omitempty"`   // installed heat, W/m²; 0 is unknown
 }
 

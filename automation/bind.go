@@ -18,14 +18,13 @@ func (st *State) bind(in *Input) {
 	}
 	st.zone, st.control, st.tuning = in.Zone, in.Zone.Control, tuningOf(in.Zone.Control)
 	st.points = st.points[:0]
-	for i := range in.Sensors {
-		st.points = append(st.points, in.Sensors[i].Point)
+	for w := range wheres {
+		for _, s := range st.sensorsOf(in, w) {
+			st.points = append(st.points, s.Point)
+		}
 	}
 	for i := range in.Devices {
 		st.points = append(st.points, in.Devices[i].Point)
-	}
-	for i := 0; !st.shared(in) && i < len(in.Outside); i++ {
-		st.points = append(st.points, in.Outside[i].Point)
 	}
 	st.bindSensors(in)
 	st.bindDevices(in)
@@ -35,19 +34,20 @@ func (st *State) bindSensors(in *Input) {
 	old := st.sensors
 	st.sensors = make([]sensor, 0, len(in.Sensors)+4)
 	var own [quantities + 1]bool
-	for i := range in.Sensors {
-		p := in.Sensors[i].Point
-		if p.Kind == greenhouse.Actuator || p.Node == "" {
-			continue
-		}
-		q := quantityOf(p.Name)
-		own[q] = true
-		st.addSensor(&in.Sensors[i], i, false, q, old)
-	}
-	for i := 0; !st.shared(in) && i < len(in.Outside); i++ {
-		p := in.Outside[i].Point
-		if q := quantityOf(p.Name); q.weather() && !own[q] && p.Kind != greenhouse.Actuator && p.Node != "" {
-			st.addSensor(&in.Outside[i], i, true, q, old)
+	for w := range wheres {
+		sensors := st.sensorsOf(in, w)
+		for i := range sensors {
+			p := sensors[i].Point
+			q := quantityOf(p.Name)
+			switch {
+			case p.Kind == greenhouse.Actuator || p.Node == "" || w == outside && (!q.weather() || own[q]) || w == next && q != airTemp:
+				continue
+			case w == here:
+				own[q] = true
+			case w == next:
+				q = nextTemp
+			}
+			st.addSensor(&sensors[i], i, w, q, old)
 		}
 	}
 	slices.SortStableFunc(st.sensors, func(a, b sensor) int { return int(a.of) - int(b.of) })
@@ -63,8 +63,8 @@ func (st *State) bindSensors(in *Input) {
 	st.values = make([]float64, 0, len(st.sensors))
 }
 
-func (st *State) addSensor(s *Sensor, index int, outside bool, q quantity, old []sensor) {
-	n := sensor{point: s.Point, index: index, outside: outside, of: q}
+func (st *State) addSensor(s *Sensor, index int, w where, q quantity, old []sensor) {
+	n := sensor{point: s.Point, index: index, where: w, of: q}
 	tests := greenhouse.SensorTestsOf(s.Point.Name)
 	n.probe = Probe{Stale: cmp.Or(st.tuning.stale, tests.StaleAfter(s.Interval)), Hold: st.tuning.hold}
 	for i := range old {
@@ -113,11 +113,7 @@ func (st *State) bindDevices(in *Input) {
 func (st *State) sense(in *Input) {
 	for i := range st.sensors {
 		s := &st.sensors[i]
-		src := &in.Sensors
-		if s.outside {
-			src = &in.Outside
-		}
-		f := &(*src)[s.index]
+		f := &st.sensorsOf(in, s.where)[s.index]
 		s.heard, s.raw = f.Heard, f.Latest.Value
 		if !f.Heard {
 			s.now, s.age = Judged{math.NaN(), greenhouse.Stale, greenhouse.Stale}, 0

@@ -30,7 +30,7 @@ func TestDryingHeatsAndVents(t *testing.T) {
 	h.expect("vent", 0)
 	h.expect("heater", 0)
 	h.set("air_rh", 93) // demand 1
-	h.run(3*time.Minute, nil)
+	h.run(9*time.Minute, nil)
 	if got := h.last.Climate.HeatBelow; got != 19.5 {
 		t.Errorf("heats below %v, want 19.5", got)
 	}
@@ -41,7 +41,9 @@ func TestDryingHeatsAndVents(t *testing.T) {
 	}
 	h.mild(18, 100) // outside is as wet: heat alone
 	h.run(3*time.Minute, nil)
-	h.expect("heater", 1)
+	if got := h.want("heater").Terms["demand"]; got < 0.3 {
+		t.Errorf("asks for %.2f of full heat where venting dries nothing", got)
+	}
 	h.expect("vent", 0)
 }
 
@@ -120,7 +122,7 @@ func TestCO2FollowsLightAndVents(t *testing.T) {
 		t.Errorf("reason %q", got)
 	}
 	h.set("solar", 400)
-	h.set("air_temp", 25)
+	h.set("air_temp", 26)
 	h.run(5*time.Minute, nil)
 	h.expect("co2_valve", 0)
 	if c, ok := h.claim("co2_valve", "venting"); !ok || !c.Bound() || c.Priority != greenhouse.PriorityInterlock {
@@ -234,15 +236,15 @@ func TestScreensSaveHeatByNight(t *testing.T) {
 func TestFrozenSensorIsNotUsed(t *testing.T) {
 	h := newHouse(t, midnight(), "air_temp", "air_rh", "heater")
 	h.target(greenhouse.Heating, 18, 18)
-	h.set("air_temp", 16)
+	h.set("air_temp", 12)
 	h.set("air_rh", 70)
-	h.run(22*time.Minute, nil)
+	h.run(23*time.Minute, nil)
 	if !h.alarm("sensor_frozen") {
 		t.Error("a sensor that stands still at full heat is believed")
 	}
 	h.expect("heater", 0)
-	h.set("air_temp", 16.1)
-	h.run(2*time.Minute, nil)
+	h.set("air_temp", 12.1)
+	h.run(3*time.Minute, nil)
 	h.expect("heater", 1)
 }
 
@@ -380,7 +382,7 @@ func TestOutsideAirOfUnknownHumidityCountsAsWet(t *testing.T) {
 	h.run(2*time.Minute, nil)
 	h.expect("vent", 0)
 	h.set("outside_temp", 8)
-	h.run(2*time.Minute, nil)
+	h.run(10*time.Minute, nil)
 	h.expect("vent", 0.1)
 }
 

@@ -18,7 +18,9 @@ func Decide(in *Input, st *State) *Decision {
 	st.begin(in)
 	st.sense(in)
 	st.stands()
+	st.backUp()
 	st.aimAt()
+	st.learn()
 	st.protect()
 	st.dry()
 	st.heat()
@@ -103,6 +105,9 @@ func (st *State) lit(outside, inside float64) bool {
 	return st.natural() > inside
 }
 
+// coverPasses is the share of daylight that a cover is taken to let through.
+const coverPasses = 0.6
+
 // natural returns the daylight at the crop in µmol/m²/s: what is measured less
 // what the lamps give, else 2.1 µmol a joule of what is measured outside through
 // a cover that lets 60 % pass; NaN without a sensor.
@@ -111,7 +116,7 @@ func (st *State) natural() float64 {
 		return max(0, s.Value-st.tuning.LampPPFD*st.mean(roleLamp))
 	}
 	if s := &st.seen[solar]; s.ok() {
-		return max(0, 2.1*0.6*s.Value)
+		return max(0, 2.1*coverPasses*s.Value)
 	}
 	return math.NaN()
 }

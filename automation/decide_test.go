@@ -11,6 +11,7 @@ import (
 
 func TestHeatingSwitchesAroundItsDeadBand(t *testing.T) {
 	h := newHouse(t, noon(), "air_temp", "heater")
+	h.class("heater", greenhouse.ClassBurner)
 	h.target(greenhouse.Heating, 18, 18)
 	h.set("air_temp", 17)
 	h.step()
@@ -18,14 +19,14 @@ func TestHeatingSwitchesAroundItsDeadBand(t *testing.T) {
 	if got := h.reason("heater", "heating"); !strings.Contains(got, "shortest time") {
 		t.Errorf("reason %q", got)
 	}
-	h.run(65*time.Second, nil)
+	h.run(185*time.Second, nil)
 	h.expect("heater", 1)
 	if got, want := h.reason("heater", "heating"), "air 17.0 °C is below 18.0 − 0.3"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	for _, c := range []struct{ air, want float64 }{{17.9, 1}, {18.1, 1}, {18.3, 0}, {18.1, 0}, {17.8, 0}, {17.6, 1}} {
 		h.set("air_temp", c.air)
-		h.run(2*time.Minute, nil)
+		h.run(4*time.Minute, nil)
 		h.expect("heater", c.want)
 	}
 }
@@ -34,7 +35,7 @@ func TestHeatersAreStages(t *testing.T) {
 	h := newHouse(t, noon(), "air_temp", "heater", "heater.2")
 	h.target(greenhouse.Heating, 18, 18)
 	h.set("air_temp", 13)
-	h.run(65*time.Second, nil)
+	h.run(95*time.Second, nil)
 	if sum := h.level("heater") + h.level("heater.2"); sum != 1 {
 		t.Fatalf("%v heaters on at first, want 1", sum)
 	}
@@ -46,10 +47,10 @@ func TestHeatersAreStages(t *testing.T) {
 	if sum := h.level("heater") + h.level("heater.2"); sum != 2 {
 		t.Errorf("%v heaters on after the stage delay, want 2", sum)
 	}
-	h.set("air_temp", 18.3)
+	h.set("air_temp", 19.6)
 	h.run(2*time.Minute, nil)
 	if sum := h.level("heater") + h.level("heater.2"); sum != 0 {
-		t.Errorf("%v heaters on above the dead band, want none", sum)
+		t.Errorf("%v heaters on far above the set-point, want none", sum)
 	}
 }
 
@@ -63,14 +64,14 @@ func TestVentsOpenInProportionAndFansComeLater(t *testing.T) {
 	h.set("air_temp", 20)
 	h.run(5*time.Minute, nil)
 	h.expect("vent", 0)
-	h.set("air_temp", 23) // half of the band of 2 K
-	h.run(3*time.Minute, nil)
+	h.set("air_temp", 24) // half of the band of 4 K
+	h.run(5*time.Minute, nil)
 	if got := h.level("vent"); got < 0.45 || got > 0.65 {
 		t.Errorf("vent %.2f at half the band", got)
 	}
 	h.expect("fan", 0)
-	h.set("air_temp", 25)
-	h.run(time.Minute, nil)
+	h.set("air_temp", 27)
+	h.run(3*time.Minute, nil)
 	h.expect("vent", 1)
 	h.run(4*time.Minute, nil)
 	h.expect("fan", 1)
@@ -121,11 +122,11 @@ func TestStormHoldsVentsForTenMinutes(t *testing.T) {
 func TestHeatAndVentsKeepApart(t *testing.T) {
 	h := newHouse(t, noon(), "air_temp", "heater", "vent")
 	h.target(greenhouse.Heating, 18, 18)
-	h.set("air_temp", 17)
+	h.set("air_temp", 14)
 	h.run(2*time.Minute, nil)
 	h.expect("heater", 1)
-	h.set("air_temp", 21.8) // above venting at 21, less than the escape
-	h.run(2*time.Minute, nil)
+	h.set("air_temp", 22) // above venting at 21, less than the escape
+	h.run(4*time.Minute, nil)
 	h.expect("heater", 0)
 	h.expect("vent", 0)
 	if got := h.reason("vent", "venting"); !strings.Contains(got, "moment ago") {
@@ -138,8 +139,8 @@ func TestHeatAndVentsKeepApart(t *testing.T) {
 	if h.level("vent") < 0.1 {
 		t.Errorf("vent %.2f after the changeover", h.level("vent"))
 	}
-	h.set("air_temp", 17)
-	h.run(90*time.Second, nil)
+	h.set("air_temp", 16.1) // less than the escape below
+	h.run(4*time.Minute, nil)
 	h.expect("heater", 0)
 	h.run(5*time.Minute, nil)
 	h.expect("heater", 1)

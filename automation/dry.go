@@ -7,14 +7,15 @@ import (
 
 // How drying works.
 const (
-	dryHeat     = 1.5           // K that heating is raised by at most
-	dryBudget   = 0.5           // kWh/m² a day spent on that
-	dryWorth    = 0.5           // g/m³ that outside air must be drier by
-	dryVPDBand  = 0.3           // kPa over which the demand grows to its most
-	cropLag     = 3 * time.Hour // time constant of fruit after air
-	cropMargin  = 1.5           // K above the dew point where drying begins for the crop's sake
-	cropWet     = 0.5           // K above the dew point where it counts as wet
-	rhSaturated = 99.5          // % from which a sensor tells nothing any more
+	dryHeat     = 1.5             // K that heating is raised by at most
+	dryBudget   = 0.5             // kWh/m² a day spent on that
+	dryWorth    = 0.5             // g/m³ that outside air must be drier by
+	dryVPDBand  = 0.3             // kPa over which the demand grows to its most
+	cropLag     = 3 * time.Hour   // time constant of fruit after air
+	cropMargin  = 1.5             // K above the dew point where drying begins for the crop's sake
+	cropWet     = 0.5             // K above the dew point where it counts as wet
+	dryMinds    = 2 * time.Minute // for which outside air must be otherwise to be taken for that
+	rhSaturated = 99.5            // % from which a sensor tells nothing any more
 )
 
 // drying is the state of the humidity side.
@@ -27,7 +28,9 @@ type drying struct {
 	wet       time.Duration // for which the margin has been too small
 	saturated time.Duration // for which the humidity has been at the end of its scale
 	useful    bool          // letting air in dries
-	limited   bool          // the budget is spent
+	contrary  time.Duration // for which it has seemed otherwise
+	judged    bool
+	limited   bool // the budget is spent
 }
 
 // dry finds how much drying is wanted: by the humidity, by the vapour pressure
@@ -52,7 +55,7 @@ func (st *State) dry() {
 	} else {
 		y.primed, y.wet = false, 0
 	}
-	y.useful = st.driesOutside()
+	st.judgeOutside()
 	y.limited = st.tuning.HeaterWM2 > 0 && st.heating.budget >= dryBudget
 	if !y.limited && st.has(roleHeater) {
 		st.aim.heat += math.Round(y.demand*dryHeat*10) / 10
@@ -89,6 +92,20 @@ func (st *State) crop() {
 	y.margin = coldest - y.dew
 	if y.wet += st.dt; y.margin >= cropWet {
 		y.wet = 0
+	}
+}
+
+// judgeOutside decides whether venting dries. It changes its mind only after a
+// while, lest vents follow the noise of four sensors; at once where a sensor is
+// lost.
+func (st *State) judgeOutside() {
+	y, dries := &st.drying, st.driesOutside()
+	lost := !st.seen[airTemp].ok() || !st.seen[airRH].ok()
+	if y.contrary += st.dt; dries == y.useful {
+		y.contrary = 0
+	}
+	if lost || !y.judged || y.contrary >= dryMinds {
+		y.useful, y.contrary, y.judged = dries, 0, !lost
 	}
 }
 

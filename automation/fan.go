@@ -69,6 +69,9 @@ func (st *State) runFans(band, limit float64, blocked bool, because reason) {
 
 // fanReason words the state of one fan.
 func (st *State) fanReason(on, later, blocked bool, from float64) reason {
+	if st.venting.blind {
+		return whyLimpVent
+	}
 	hot := st.venting.air > from+st.tuning.HeatOn
 	switch {
 	case on && hot:

@@ -16,6 +16,15 @@ const (
 	leastResponse = 0.3              // K that it should have moved the air by
 )
 
+// What the balance of the house must be out by, in minutes of full heat, for air
+// that stands still to be impossible: so much warms or cools any house by over a
+// kelvin.
+const (
+	offBalance  = 4.0  // where the house has been learned
+	offGuessing = 10.0 // where it is only guessed at
+	flatStarts  = 3    // of heat, none of which is seen in temperature or humidity
+)
+
 // flat follows how long temperature and humidity have stood still together, and
 // what should have moved them meanwhile.
 type flat struct {
@@ -25,6 +34,9 @@ type flat struct {
 	full    time.Duration // of full heat until now
 	out     [2]float64    // °C, least and most since
 	vents   float64       // most open since
+	balance float64       // min of full heat given beyond what the house needs
+	starts  int           // of heat
+	heats   bool
 	frozen  bool
 	points  [2]greenhouse.PointID // that are
 	started bool
@@ -49,7 +61,7 @@ func (st *State) stands() {
 	}
 	heater, out, vents := st.mean(roleHeater), st.value(outTemp), st.mean(roleVent)
 	if !f.started || air.Value != f.t || rh.Value != f.rh {
-		*f = flat{t: air.Value, rh: rh.Value, heater: [2]float64{heater, heater}, out: [2]float64{out, out}, vents: vents, started: true}
+		*f = flat{t: air.Value, rh: rh.Value, heater: [2]float64{heater, heater}, out: [2]float64{out, out}, vents: vents, heats: heater >= 0.5, started: true}
 		return
 	}
 	f.stood += st.dt
@@ -62,7 +74,13 @@ func (st *State) stands() {
 	}
 	f.vents = max(f.vents, vents)
 	moved := f.heater[1]-f.heater[0] >= 0.3 || f.vents >= 0.1 || f.out[1]-f.out[0] >= 1
-	if f.stood >= flatLong && moved && rh.Value < 99 || f.full >= noResponse {
+	if heats := heater >= 0.5; heats != f.heats {
+		if f.heats = heats; heats {
+			f.starts++
+		}
+	}
+	pulsed := f.stood >= noResponse && f.starts >= flatStarts && rh.Value < 99
+	if pulsed || f.stood >= flatLong && moved && rh.Value < 99 || f.full >= noResponse || st.unbalanced(air.Value, out) {
 		f.frozen, f.points = true, [2]greenhouse.PointID{st.witness(airTemp), st.witness(airRH)}
 		st.freeze()
 	}
@@ -93,6 +111,21 @@ func (st *State) freeze() {
 	air := &st.seen[airTemp]
 	air.Voted, air.quality = Vote(nil, 0), greenhouse.Suspect
 	st.decision.Doubted = append(st.decision.Doubted, st.flat.points[:]...)
+}
+
+// unbalanced reports whether heat and weather should have moved the air by more
+// than a kelvin while it stood still.
+func (st *State) unbalanced(t, out float64) bool {
+	f, l, sun := &st.flat, &st.learned, st.sunshine()
+	if math.IsNaN(out) || math.IsNaN(sun) || l.loss == 0 || st.mean(roleVent) > 0.02 || st.mean(roleFan) > 0 || !st.reported(roleHeater) {
+		return false
+	}
+	f.balance += (st.mean(roleHeater) - l.balance(t, out, sun)) * st.dt.Minutes()
+	most := offGuessing
+	if l.nights >= learnPrior {
+		most = offBalance
+	}
+	return f.stood >= noResponse && math.Abs(f.balance) >= most && st.seen[airRH].Value < 99
 }
 
 // responds follows what full heat does to the air.

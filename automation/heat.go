@@ -45,8 +45,9 @@ type heating struct {
 	stage  time.Duration // for which it has been on
 	pid    PIDState
 	out    PIDOut
-	tuned  PID  // as it was last
-	last   idle // heat was on
+	demand float64 // share of full heat wanted, where it is given in parts
+	tuned  PID     // as it was last
+	last   idle    // heat was on
 	full   time.Duration
 	from   float64 // °C when heat went full
 	budget float64 // kWh/m² spent on drying today
@@ -66,9 +67,16 @@ func (st *State) heat() {
 	if len(heaters) == 0 {
 		return
 	}
-	if !st.auto || !air.ok() || math.IsNaN(st.aim.heat) {
+	if !st.auto || math.IsNaN(st.aim.heat) || !air.ok() && !st.limps() {
 		st.heatOff()
 		h.last.step(st.safety.frost, st.dt)
+		return
+	}
+	if !air.ok() {
+		if !st.heatBlind() {
+			st.heatOff()
+		}
+		h.last.step(st.heats(), st.dt)
 		return
 	}
 	t, sp := air.Hi, st.aim.heat
@@ -85,24 +93,33 @@ func (st *State) heat() {
 	} else {
 		st.heatInParts(t, sp, waits)
 	}
-	on := false
-	for _, i := range heaters {
-		on = on || st.devices[i].level > 0.05
-	}
-	h.last.step(on || st.safety.frost, st.dt)
+	h.last.step(st.heats() || st.safety.frost, st.dt)
 	st.budget()
+}
+
+// heats reports whether the loop wants heat, be it between two pulses.
+func (st *State) heats() bool {
+	if st.heating.demand > 0.05 {
+		return true
+	}
+	for _, i := range st.roles[roleHeater] {
+		if st.devices[i].level > 0.05 {
+			return true
+		}
+	}
+	return false
 }
 
 // fine reports whether equipment may be switched so often, or driven so finely,
 // that a PI controller makes sense.
 func fine(s *greenhouse.ClassSpec) bool {
-	return s.Modulating || s.MinOn+s.MinOff < 30*time.Second
+	return s.Modulating || s.MinOn+s.MinOff <= 2*time.Minute
 }
 
 // heatOff resets the loop: whatever was on waits its shortest time off again.
 func (st *State) heatOff() {
 	h := &st.heating
-	h.pid, h.out, h.full = PIDState{}, PIDOut{}, 0
+	h.pid, h.out, h.full, h.demand = PIDState{}, PIDOut{}, 0, 0
 	since := h.on.Since + st.dt
 	if h.on.On {
 		since = 0
@@ -111,9 +128,11 @@ func (st *State) heatOff() {
 	for _, i := range st.roles[roleHeater] {
 		d := &st.devices[i]
 		d.level = d.point.Safe
-		if d.pulses = (Pulses{Since: d.pulses.Since + st.dt}); d.applied > 0 {
-			d.pulses.Since = 0
+		since := d.pulses.Since + st.dt
+		if d.pulses.On || d.applied > 0 {
+			since = 0
 		}
+		d.pulses = Pulses{Since: since}
 	}
 }
 
@@ -127,12 +146,14 @@ func (st *State) heatBySwitch(t, sp float64, waits bool) {
 		err = min(err, 0)
 	}
 	var hold Hold
+	h.demand = 0
 	h.on, hold = p.Step(h.on, err, st.dt)
 	st.holdTimer(roleHeater, hold, h.on.Since, p)
 	level := 0.0
 	if h.on.On {
 		level = 1
 	}
+	d.pulses = Pulses{On: h.on.On, Since: h.on.Since}
 	why, c := st.heatReason(t, sp, hold, waits)
 	st.want(i, slotLoop, "heating", level, why, t, sp, c)
 }
@@ -179,26 +200,60 @@ func (st *State) heatInParts(t, sp float64, waits bool) {
 	if held, level := st.taken(heaters); held {
 		applied = level // someone else drives: follow, so that nothing winds up
 	}
-	h.out, h.pid = p.Step(h.pid, sp, t, 0, applied, st.dt)
+	ff := st.feedForward(sp)
+	h.out, h.pid = p.Step(h.pid, sp, t, ff, applied, st.dt)
 	if math.IsNaN(h.out.U) {
 		h.pid, h.out = PIDState{}, PIDOut{}
 	}
 	u := h.out.U
-	if waits || t > sp+st.tuning.HeatOff && !st.devices[heaters[0]].spec.Modulating {
+	if waits || t > sp+heatEnough {
 		u = 0
 	}
 	st.term(roleHeater, "p", h.out.P)
 	st.term(roleHeater, "i", h.out.I)
+	st.term(roleHeater, "feed_forward", ff)
 	st.term(roleHeater, "demand", u)
+	st.drive(u, clause{whyHeatPI, t, sp, u}, clause{whyHeatNext, t, sp, 0})
+}
+
+// heatEnough is how far above its set-point the air must be for all heat to be
+// off, whatever the controller says, K.
+const heatEnough = 1.5
+
+// feedShare is the part of the heat that the house is known to need which is
+// given at once, without waiting for an error; the rest is the controller's.
+const feedShare = 0.6
+
+// feedForward returns the heat given for what the weather takes, 0 where that is
+// not known.
+func (st *State) feedForward(sp float64) float64 {
+	out, sun := st.value(outTemp), st.sunshine()
+	if math.IsNaN(out) || math.IsNaN(sun) {
+		return 0
+	}
+	return feedShare * clamp(st.learned.balance(sp, out, sun), 0, 1)
+}
+
+// clause is a reason with its numbers.
+type clause struct {
+	why     reason
+	a, b, c float64
+}
+
+// drive gives each heater its part of u: the first takes the first part, the next
+// the next, once the one before has been on for the stage delay.
+func (st *State) drive(u float64, because, later clause) {
+	h, heaters := &st.heating, st.roles[roleHeater]
+	h.demand = u
 	st.lead(heaters)
 	ready := true // the stage before has been on for long enough
 	for k := range heaters {
 		i := heaters[(k+h.first)%len(heaters)]
 		d := &st.devices[i]
 		part := clamp(u*float64(len(heaters))-float64(k), 0, 1)
-		why := whyHeatPI
+		why := because
 		if !ready && part > 0 && !d.pulses.On {
-			part, why = 0, whyHeatNext
+			part, why = 0, later
 			st.timer(roleHeater, "stage_delay", (st.tuning.stageDelay - h.stage).Seconds())
 		}
 		level := st.proportion(d, part)
@@ -209,11 +264,7 @@ func (st *State) heatInParts(t, sp float64, waits bool) {
 				h.stage = 0
 			}
 		}
-		if why == whyHeatNext {
-			st.want(i, slotLoop, "heating", level, why, t, sp, 0)
-			continue
-		}
-		st.want(i, slotLoop, "heating", level, why, t, sp, u)
+		st.want(i, slotLoop, "heating", level, why.why, why.a, why.b, why.c)
 	}
 }
 
@@ -239,11 +290,22 @@ func (st *State) proportion(d *device, part float64) float64 {
 	if d.spec.Modulating {
 		return part
 	}
-	sd := SigmaDelta{MinOn: max(d.spec.MinOn, ssrPulse), MinOff: max(d.spec.MinOff, ssrPulse)}
+	sd := switching(&d.spec)
 	if d.pulses = sd.Step(d.pulses, part, st.dt); d.pulses.On {
 		return 1
 	}
 	return 0
+}
+
+// switching returns how equipment is switched in proportion: never shorter than
+// its class asks for, and never so often that the starts of an hour are used up.
+func switching(s *greenhouse.ClassSpec) SigmaDelta {
+	p := SigmaDelta{MinOn: max(s.MinOn, ssrPulse), MinOff: max(s.MinOff, ssrPulse)}
+	if s.StartsPerHour > 0 {
+		half := time.Hour / time.Duration(2*s.StartsPerHour)
+		p.MinOn, p.MinOff = max(p.MinOn, half), max(p.MinOff, half)
+	}
+	return p
 }
 
 // ssrPulse is the shortest run or pause given to heaters that need none.

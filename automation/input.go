@@ -12,6 +12,7 @@ type Input struct {
 	Sensors  []Sensor // of the zone, by id
 	Devices  []Device // its actuators, by id
 	Outside  []Sensor // of the zone that has the weather station; may be Sensors itself
+	Next     []Sensor // of the zone whose air temperature stands in where this one's is lost; may be nil
 	Site     *greenhouse.Site
 	Location *time.Location // of the site
 	Now      time.Time      // with the monotonic clock

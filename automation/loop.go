@@ -293,7 +293,7 @@ func (l *Loop) decide(s *slot) {
 		now := l.o.Now()
 		gone, failing := l.attempt(s, now)
 		if failing != "" {
-			s.state = State{} // what led to it is not trusted
+			l.forget(s)
 			l.goSafe(s, now, failing)
 		}
 		l.settle(s, now, gone, failing)
@@ -301,6 +301,20 @@ func (l *Loop) decide(s *slot) {
 		if !s.again.Load() || failing != "" {
 			return
 		}
+	}
+}
+
+// forget begins a failed zone anew, with what was last kept of it unless it fails
+// again and again: what led to it is not trusted.
+func (l *Loop) forget(s *slot) {
+	s.mu.Lock()
+	again := s.failing != ""
+	s.mu.Unlock()
+	if s.state = (State{}); again || l.o.Memory == nil {
+		return
+	}
+	if m, ok := l.o.Memory(s.id); ok {
+		s.state.Restore(m)
 	}
 }
 

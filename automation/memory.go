@@ -4,7 +4,7 @@ import "greenhouse"
 
 // Memory is what a zone's control must not forget over a restart, or the day
 // would begin anew at noon: its light sum, what the sun brought at which time of
-// day lately, and what was spent on drying.
+// day lately, what was spent on drying, and what it learned of its house.
 type Memory struct {
 	Date    int       `json:"date"`              // local date, days since 1970
 	DLI     float64   `json:"dli"`               // mol/m² of it so far, lamps included
@@ -13,6 +13,23 @@ type Memory struct {
 	Days    int       `json:"days,omitempty"`    // seen in full
 	Profile []float32 `json:"profile,omitempty"` // mol/m² of the sun by half hours
 	DryKWh  float64   `json:"dry_kwh,omitempty"` // kWh/m² spent on drying on Date
+
+	Loss    float64    `json:"loss,omitempty"`     // share of full heat that each K of warmth asks for
+	LossOf  int        `json:"loss_of,omitempty"`  // half hours it was learned from
+	SunHeat float64    `json:"sun_heat,omitempty"` // share of full heat that each W/m² of sun saves
+	SunOf   int        `json:"sun_of,omitempty"`   // half hours it was learned from
+	Hours   []HourMean `json:"hours,omitempty"`    // of the local day: what heat and vents did lately
+	// Backups is how many K the air is warmer than each sensor that may stand in
+	// for its own: "box", "leaf" and "next".
+	Backups map[string]float64 `json:"backups,omitempty"`
+}
+
+// HourMean is what heat and vents did in one hour of the day, as a mean of the
+// last days; Days is 0 where the hour was never seen.
+type HourMean struct {
+	Heat  float32 `json:"heat"`
+	Vents float32 `json:"vents"`
+	Days  uint8   `json:"days"`
 }
 
 // Memory returns what has to be kept.
@@ -25,7 +42,41 @@ func (st *State) Memory() Memory {
 	if st.heating.date == l.date {
 		m.DryKWh = st.heating.budget
 	}
+	st.learned.remember(&m)
+	for k := range backups {
+		if o := &st.backup.offset[k]; o.seen >= backupSure {
+			if m.Backups == nil {
+				m.Backups = map[string]float64{}
+			}
+			m.Backups[k.String()] = o.k
+		}
+	}
 	return m
+}
+
+// remember adds what was learned.
+func (l *learned) remember(m *Memory) {
+	m.Loss, m.LossOf, m.SunHeat, m.SunOf = l.loss, l.nights, l.sun, l.days
+	for i := range l.hours {
+		if h := &l.hours[i]; h.days > 0 {
+			if m.Hours == nil {
+				m.Hours = make([]HourMean, len(l.hours))
+			}
+			m.Hours[i] = HourMean{h.heat, h.vents, h.days}
+		}
+	}
+}
+
+// recall takes over what was learned before a restart, as far as it makes sense.
+func (l *learned) recall(m Memory) {
+	if m.Loss >= leastLoss && m.Loss <= mostLoss && m.LossOf > 0 {
+		l.loss, l.nights = m.Loss, min(m.LossOf, learnFull)
+		l.sun, l.days = clamp(m.SunHeat, 0, mostSun*l.loss), max(0, min(m.SunOf, learnFull))
+	}
+	for i := 0; i < len(m.Hours) && i < len(l.hours); i++ {
+		h := m.Hours[i]
+		l.hours[i] = hourMean{max(0, min(h.Heat, 1)), max(0, min(h.Vents, 1)), min(h.Days, hourDays)}
+	}
 }
 
 // Restore takes over what was kept before a restart, before the first decision.
@@ -38,6 +89,12 @@ func (st *State) Restore(m Memory) {
 		copy(l.profile[:], m.Profile)
 	}
 	st.heating.date, st.heating.budget = m.Date, m.DryKWh
+	st.learned.recall(m)
+	for k := range backups {
+		if v, ok := m.Backups[k.String()]; ok {
+			st.backup.offset[k] = offset{clamp(v, -backupMost, backupMost), backupSure}
+		}
+	}
 }
 
 // Memories returns what has to be kept of every zone that is not just being
@@ -49,7 +106,7 @@ func (l *Loop) Memories() map[greenhouse.ZoneID]Memory {
 	out := make(map[greenhouse.ZoneID]Memory, len(order))
 	for _, s := range order {
 		if s.busy.CompareAndSwap(false, true) {
-			if s.state.light.date != 0 {
+			if s.state.light.date != 0 || s.state.learned.nights > 0 {
 				out[s.id] = s.state.Memory()
 			}
 			s.busy.Store(false)

@@ -18,6 +18,10 @@ const (
 	whyHeatWaits
 	whyHeatHeld
 	whyHeatNext
+	whyLimpWeather
+	whyLimpHour
+	whyLimpNext
+	whyLimpVent
 	whyVentOpen
 	whyVentShut
 	whyVentHeat
@@ -96,6 +100,14 @@ func (r reason) temperature() string {
 		return "air %.1f °C against %.1f °C; the heater keeps its shortest time on or off"
 	case whyHeatNext:
 		return "air %.1f °C is still below %.1f °C; the next heater waits for the stage delay"
+	case whyLimpWeather:
+		return "the air temperature is lost: %.0f %% of heat should hold %.1f °C at %.1f °C outside"
+	case whyLimpHour:
+		return "the air temperature is lost: %.0f %% of heat for %.1f °C, as was given in hour %.0f of the last days"
+	case whyLimpNext:
+		return "the air temperature is lost: %.0f %% of heat should hold %.1f °C; the next heater waits for the stage delay"
+	case whyLimpVent:
+		return "the air temperature is lost; with vents shut it would be %.1f °C, venting begins at %.1f °C"
 	case whyVentShut:
 		return "air %.1f °C is below venting at %.1f °C"
 	case whyVentHeat:

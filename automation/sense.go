@@ -21,6 +21,8 @@ const (
 	outRH
 	wind
 	rain
+	boxTemp  // inside a node's box
+	nextTemp // air of the zone that is the backup
 	quantities
 	noQuantity = quantities
 )
@@ -48,6 +50,8 @@ func quantityOf(n greenhouse.ChannelName) quantity {
 		return wind
 	case "rain":
 		return rain
+	case "box_temp":
+		return boxTemp
 	}
 	return noQuantity
 }
@@ -58,7 +62,7 @@ func (q quantity) weather() bool { return q >= solar && q <= rain }
 // agree returns how far two healthy sensors may differ.
 func (q quantity) agree() float64 {
 	switch q {
-	case airTemp, leafTemp, outTemp:
+	case airTemp, leafTemp, outTemp, boxTemp, nextTemp:
 		return 2
 	case airRH, outRH:
 		return 10

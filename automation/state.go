@@ -40,6 +40,8 @@ type State struct {
 	misting misting
 	screen  screening
 	flat    flat
+	learned learned
+	backup  backup
 	alarms  [alarmCount]alarm
 }
 
@@ -50,7 +52,7 @@ type binding struct {
 	control  greenhouse.Control
 	schedule Schedule
 	edges    [2]greenhouse.DayEdge
-	points   []*greenhouse.Point // of Sensors, Devices and Outside as last seen
+	points   []*greenhouse.Point // of Sensors, Devices, Outside and Next as last seen
 	sensors  []sensor
 	devices  []device
 	roles    [roles][]int // devices by what they do
@@ -75,18 +77,42 @@ func (s seen) ok() bool { return s.any && s.quality <= greenhouse.Held }
 
 // sensor is one sensor with what is remembered of it.
 type sensor struct {
-	point   *greenhouse.Point
-	index   int // in Sensors, or in Outside
-	outside bool
-	of      quantity
-	probe   Probe
-	state   ProbeState
-	now     Judged
-	age     time.Duration
-	heard   bool
-	raw     float64       // its latest value, whatever it is worth
-	apart   time.Duration // for which it has been far from the median
-	alarms  [sensorAlarms]alarm
+	point  *greenhouse.Point
+	index  int // in the sensors of where it is
+	where  where
+	of     quantity
+	probe  Probe
+	state  ProbeState
+	now    Judged
+	age    time.Duration
+	heard  bool
+	raw    float64       // its latest value, whatever it is worth
+	apart  time.Duration // for which it has been far from the median
+	alarms [sensorAlarms]alarm
+}
+
+// where says whose sensor it is.
+type where uint8
+
+const (
+	here    where = iota // the zone's own
+	outside              // of the zone with the weather station
+	next                 // of the zone that is the backup
+	wheres
+)
+
+// sensorsOf returns the sensors of one place; none of the weather where the zone is
+// its own station.
+func (st *State) sensorsOf(in *Input, w where) []Sensor {
+	switch {
+	case w == here:
+		return in.Sensors
+	case w == next:
+		return in.Next
+	case st.shared(in):
+		return nil
+	}
+	return in.Outside
 }
 
 // role is what an actuator does in its zone.
@@ -202,34 +228,28 @@ func (st *State) forget() {
 
 // holds reports whether the zone is still made of what it was bound to.
 func (st *State) holds(in *Input) bool {
-	n := len(in.Sensors) + len(in.Devices)
-	shared := st.shared(in)
-	if !shared {
-		n += len(in.Outside)
-	}
-	if st.zone == nil || n != len(st.points) || st.control != in.Zone.Control || st.zone.ID != in.Zone.ID || !st.scheduled(in) {
+	if st.zone == nil || st.control != in.Zone.Control || st.zone.ID != in.Zone.ID || !st.scheduled(in) {
 		return false
 	}
 	i := 0
-	for k := range in.Sensors {
-		if in.Sensors[k].Point != st.points[i] {
-			return false
-		}
+	same := func(p *greenhouse.Point) bool {
 		i++
+		return i <= len(st.points) && st.points[i-1] == p
+	}
+	for w := range wheres {
+		sensors := st.sensorsOf(in, w)
+		for k := range sensors {
+			if !same(sensors[k].Point) {
+				return false
+			}
+		}
 	}
 	for k := range in.Devices {
-		if in.Devices[k].Point != st.points[i] {
+		if !same(in.Devices[k].Point) {
 			return false
 		}
-		i++
 	}
-	for k := 0; !shared && k < len(in.Outside); k++ {
-		if in.Outside[k].Point != st.points[i] {
-			return false
-		}
-		i++
-	}
-	return true
+	return i == len(st.points)
 }
 
 // shared reports whether the zone is its own weather station.

@@ -25,7 +25,7 @@ func tuningOf(c greenhouse.Control) tuning {
 		c.HeatTiS = 900
 	}
 	or(&c.DeadZone, 3)
-	or(&c.VentPBand, 2)
+	or(&c.VentPBand, 4)
 	or(&c.FrostLimit, 4)
 	or(&c.HeatLimit, 35)
 	or(&c.VentCap, 0.5)

@@ -48,6 +48,7 @@ func (p Vent) Step(integral, t, setPoint, limit float64, dt time.Duration) (pos,
 type venting struct {
 	air      float64 // °C, filtered
 	primed   bool
+	blind    bool // air is what the weather would make it
 	integral float64
 	pos      float64       // wanted for temperature, 0 to 1
 	moved    time.Duration // since the position changed
@@ -58,6 +59,9 @@ type venting struct {
 	hotLimit float64       // how far vents may open against heat
 	open     time.Duration // for which vents have been as open as they may
 	fans     Stages
+	least    float64       // wanted for drying, filtered
+	dry      float64       // given for it
+	dried    time.Duration // since that changed
 	purge    time.Duration // of the cycle that changes the air of a house with fans alone
 }
 
@@ -66,7 +70,7 @@ type venting struct {
 func lag(dt, tau time.Duration) float64 { return float64(dt) / float64(dt+tau) }
 
 // airFilter is the time constant of the temperature that vents follow.
-const airFilter = 30 * time.Second
+const airFilter = 60 * time.Second
 
 // ventilate drives vents and fans. They never work against heat: between them
 // lie the dead zone and the changeover time; only drying may do both at once.
@@ -81,18 +85,25 @@ func (st *State) ventilate() {
 			st.bound(i, slotLimit, greenhouse.PriorityInterlock, "weather", false, limit, why, num, 0, 0)
 		}
 	}
-	if !st.auto || !air.ok() || math.IsNaN(st.aim.vent) {
+	t, blind := air.Hi, !air.ok()
+	if blind && st.limps() {
+		t = st.freeRun()
+	}
+	if !st.auto || math.IsNaN(t) || math.IsNaN(st.aim.vent) {
 		st.ventOff()
 		return
 	}
-	if !v.primed {
-		v.air, v.primed, v.moved = air.Hi, true, ventRest
+	if !v.primed || v.blind != blind {
+		v.air, v.primed, v.blind, v.moved, v.dried, v.integral = t, true, blind, ventRest, dryRest, 0
 	}
-	v.air += (air.Hi - v.air) * lag(st.dt, airFilter)
+	v.air += (t - v.air) * lag(st.dt, airFilter)
 	band := VentBand(st.tuning.VentPBand, st.value(outTemp), st.value(wind))
 	blocked, because := st.ventBlocked()
 	pos, prop, integral := Vent{Band: band, Ti: 1800 * time.Second, Decay: 600 * time.Second}.Step(v.integral, v.air, st.aim.vent, limit, st.dt)
 	v.pos, v.integral = v.rest(math.Round(pos*100)/100, st.ventNow(band), st.dt), integral
+	if blind {
+		v.integral = 0 // nothing would ever take it back
+	}
 	if blocked {
 		v.pos, v.integral = 0, 0
 	}
@@ -111,7 +122,7 @@ func (st *State) ventilate() {
 // this wide.
 const (
 	ventRest = time.Minute
-	ventStep = 0.08
+	ventStep = 0.06
 )
 
 // rest returns where the vents should stand, given where they would best be. At
@@ -152,7 +163,7 @@ func (st *State) ventOff() {
 	if v.fans.First.On {
 		since = 0
 	}
-	v.primed, v.integral, v.pos, v.open, v.purge = false, 0, 0, 0, 0
+	v.primed, v.integral, v.pos, v.open, v.purge, v.least, v.dry = false, 0, 0, 0, 0, 0, 0
 	v.fans = Stages{First: Switch{Since: since}}
 	for _, r := range [...]role{roleVent, roleFan} {
 		for _, i := range st.roles[r] {
@@ -179,21 +190,17 @@ func (st *State) ventBlocked() (bool, reason) {
 
 // openVents claims the position for temperature and the least one for drying.
 func (st *State) openVents(band float64, blocked bool, because reason) {
-	v, y := &st.venting, &st.drying
+	v := &st.venting
 	why := whyVentShut
 	switch {
+	case v.blind:
+		why = whyLimpVent
 	case v.pos > 0:
 		why = whyVentOpen
 	case blocked && v.air > st.aim.vent:
 		why = because
 	}
-	least := 0.0
-	if y.useful {
-		least = y.demand * st.tuning.RHVentMax
-		if !math.IsNaN(st.aim.heatBase) {
-			least *= clamp(v.air-(st.aim.heatBase-1), 0, 1)
-		}
-	}
+	least := st.ventForDrying()
 	st.term(roleVent, "drying", least)
 	for _, i := range st.roles[roleVent] {
 		st.want(i, slotLoop, "venting", v.pos, why, v.air, st.aim.vent, band)
@@ -202,6 +209,38 @@ func (st *State) openVents(band float64, blocked bool, because reason) {
 			st.devices[i].level = max(v.pos, least)
 		}
 	}
+}
+
+// How vents that are open for drying are spared.
+const (
+	dryStep   = 0.04
+	dryRest   = 5 * time.Minute
+	dryFilter = time.Minute
+)
+
+// ventForDrying returns the least that vents are open against humidity: by the
+// demand, fading as the air falls to 1 K below its set-point. It follows slowly,
+// for the demand swings with every pulse of heat.
+func (st *State) ventForDrying() float64 {
+	v, y := &st.venting, &st.drying
+	want := 0.0
+	if y.useful {
+		want = y.demand * st.tuning.RHVentMax
+		if !math.IsNaN(st.aim.heatBase) {
+			want *= clamp(v.air-(st.aim.heatBase-1), 0, 1)
+		}
+	}
+	v.least += (want - v.least) * lag(st.dt, dryFilter)
+	v.dried += st.dt
+	end := math.Round(v.least*100) / 100
+	switch {
+	case !y.useful || v.air < st.aim.heatBase-1: // it would wet, or chill
+		v.least, v.dry = 0, 0
+	case end == v.dry || v.dried < dryRest:
+	case math.Abs(end-v.dry) >= dryStep || end == 0 || end >= st.tuning.RHVentMax-0.005:
+		v.dry, v.dried = end, 0
+	}
+	return v.dry
 }
 
 // weatherLimit returns how far vents may open in this weather for comfort, and

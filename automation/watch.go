@@ -23,6 +23,7 @@ const (
 	alarmHot
 	alarmBlind
 	alarmHeld
+	alarmBackup
 	alarmDisagree
 	alarmFrozen
 	alarmCO2High
@@ -51,9 +52,11 @@ func (k alarmKind) what() (code string, s greenhouse.Severity, text string) {
 	case alarmHot:
 		return "heat_protection", greenhouse.Critical, "the air rose to %.1f °C, the heat limit: heat is forced off and vents open"
 	case alarmBlind:
-		return "climate_blind", greenhouse.Critical, "no usable air temperature: heating and venting are at their safe levels"
+		return "climate_blind", greenhouse.Critical, "no usable air temperature: heat and vents go by what was learned of the house, and are safe where nothing was"
 	case alarmHeld:
 		return "sensor_held", greenhouse.Warning, "the air temperature is lost; its last value, %.1f °C, is used for a short time"
+	case alarmBackup:
+		return "sensor_backup", greenhouse.Critical, "the air temperature is lost; another sensor stands in, by which it is %.1f °C"
 	case alarmDisagree:
 		return "sensors_disagree", greenhouse.Warning, "two air temperatures differ by %.1f K: the safer one counts for each purpose"
 	case alarmFrozen:
@@ -85,7 +88,7 @@ func (st *State) watch() {
 		st.tell(k, all)
 	}
 	for i := range st.sensors {
-		if s := &st.sensors[i]; !s.outside {
+		if s := &st.sensors[i]; s.where == here {
 			st.watchSensor(s, all)
 		}
 	}
@@ -151,7 +154,9 @@ func (st *State) alarming(k alarmKind) (bool, float64) {
 	case alarmBlind:
 		return steered && !air.ok(), 0
 	case alarmHeld:
-		return steered && air.any && air.quality == greenhouse.Held, air.Value
+		return steered && air.any && air.quality == greenhouse.Held && st.backup.role == backupNone, air.Value
+	case alarmBackup:
+		return steered && st.backup.role != backupNone, air.Value
 	case alarmDisagree:
 		return air.ok() && air.N == 2 && !air.Agree, air.Spread
 	case alarmFrozen:

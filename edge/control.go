@@ -24,12 +24,11 @@ func (d *Daemon) openLoop() error {
 	if d.opts.Faults.Source != nil {
 		source = d.opts.Faults.Source(c)
 	}
-	kept, err := d.zoneMemories()
-	if err != nil {
-		return err
+	if err := d.remembered.load(d.store); err != nil {
+		d.log.Error("what zones remembered is not understood: light sums and what was learned begin anew", "error", err)
 	}
 	d.loop = automation.New(automation.Options{Source: source, Sink: c, Period: d.opts.Period, Now: d.opts.Now, Log: d.log, OnCycle: d.cycled,
-		Memory: func(z greenhouse.ZoneID) (automation.Memory, bool) { m, ok := kept[z]; return m, ok }})
+		Memory: d.remembered.of})
 	return nil
 }
 
@@ -94,6 +93,10 @@ func (c *control) Fill(id greenhouse.ZoneID, now time.Time, in *automation.Input
 		if out := reg.ZonePoints(w); len(out) > 0 {
 			in.Outside, _ = c.gather(reg, out, nil, nil)
 		}
+	}
+	in.Next = in.Next[:0]
+	if b := z.Control.BackupZone; b != "" && b != id {
+		in.Next, _ = c.gather(reg, reg.ZonePoints(b), in.Next, nil)
 	}
 	return true
 }

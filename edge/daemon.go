@@ -51,8 +51,9 @@ type Daemon struct {
 	mqttTLS   *tls.Config
 	apiTLS    *tls.Config
 
-	control *control
-	raised  conditionsSeen
+	control    *control
+	remembered remembered
+	raised     conditionsSeen
 
 	refreshing sync.Mutex      // one refresh at a time, so that none brings back what is past
 	refreshed  *store.Registry // the registry of the last refresh, under refreshing

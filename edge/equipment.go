@@ -11,7 +11,6 @@ import (
 	"greenhouse"
 	"greenhouse/actuation"
 	"greenhouse/api"
-	"greenhouse/automation"
 	"greenhouse/server"
 	"greenhouse/store"
 	"greenhouse/wire"
@@ -112,24 +111,13 @@ func (d *Daemon) saveWear() error {
 	if err != nil {
 		return err
 	}
-	zones, err := json.Marshal(d.loop.Memories())
+	zones, err := d.remembered.take(d.loop.Memories(), d.store.Registry())
 	if err != nil {
 		return err
 	}
 	return d.store.Update(func(tx *store.Tx) error {
 		return errors.Join(tx.Put(bucketWear, []byte("state"), state), tx.Put(bucketWear, []byte("zones"), zones))
 	})
-}
-
-// zoneMemories returns what the zones kept from an earlier run.
-func (d *Daemon) zoneMemories() (kept map[greenhouse.ZoneID]automation.Memory, err error) {
-	err = d.store.View(func(tx *store.Tx) error {
-		if raw := tx.Get(bucketWear, []byte("zones")); raw != nil {
-			return json.Unmarshal(raw, &kept)
-		}
-		return nil
-	})
-	return kept, err
 }
 
 // levelChanged journals that an actuator took another level, and keeps the whole

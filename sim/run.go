@@ -18,6 +18,18 @@ type Brain interface {
 // automatic is the control of the product.
 type automatic struct{ state automation.State }
 
+// rememberer is a [Brain] that keeps something over a restart.
+type rememberer interface {
+	Memory() automation.Memory
+	Restore(automation.Memory)
+}
+
+// Memory implements [rememberer].
+func (a *automatic) Memory() automation.Memory { return a.state.Memory() }
+
+// Restore implements [rememberer].
+func (a *automatic) Restore(m automation.Memory) { a.state.Restore(m) }
+
 // Decide implements [Brain].
 func (a *automatic) Decide(in *automation.Input) *automation.Decision {
 	return automation.Decide(in, &a.state)

@@ -36,6 +36,7 @@ type stand struct {
 	stopped   bool
 	commands  map[greenhouse.CommandID]greenhouse.Command // not terminal
 	wear      actuation.State
+	memory    automation.Memory
 	epoch     uint64
 	issued    uint64
 	alarms    []*RunAlarm
@@ -103,6 +104,9 @@ func (d *stand) boot() (err error) {
 	d.brain = &automatic{}
 	if d.r.options.Brain != nil {
 		d.brain = d.r.options.Brain()
+	}
+	if b, ok := d.brain.(rememberer); ok && d.epoch > 1 {
+		b.Restore(d.memory)
 	}
 	o := actuation.Options{Store: d, Publisher: d, Epoch: d.epoch, ClockTrusted: d.r.trusted, Now: func() time.Time { return d.r.now }, NewID: d.newID}
 	if d.epoch > 1 {

@@ -61,6 +61,9 @@ func (d *stand) cycle() {
 	}
 	if d.ctl.Cycle() == nil && d.r.now.Sub(d.saved) >= time.Minute {
 		d.saved, d.wear = d.r.now, d.ctl.State()
+		if b, ok := d.brain.(rememberer); ok {
+			d.memory = b.Memory()
+		}
 	}
 }
 

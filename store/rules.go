@@ -107,18 +107,26 @@ func (r *Registry) ruleZoneFree(id greenhouse.ZoneID) error {
 			return greenhouse.Conflict("rule_weather_zone", "zone %s takes its weather from zone %s", z.ID, id).
 				WithHint("give %s another weather zone first", z.ID)
 		}
+		if z.Control.BackupZone == id && z.ID != id {
+			return greenhouse.Conflict("rule_backup_zone", "zone %s falls back on the air temperature of zone %s", z.ID, id).
+				WithHint("give %s another backup zone first", z.ID)
+		}
 	}
 	return nil
 }
 
-// ruleWeatherZone: a zone takes its weather from one that exists.
-func (r *Registry) ruleWeatherZone(z *greenhouse.Zone) error {
-	from := z.Control.WeatherZone
-	if from == "" || from == z.ID {
-		return nil
+// ruleOtherZones: the zones from which a zone takes weather, or its air
+// temperature in need, exist.
+func (r *Registry) ruleOtherZones(z *greenhouse.Zone) error {
+	for _, from := range [...]greenhouse.ZoneID{z.Control.WeatherZone, z.Control.BackupZone} {
+		if from == "" || from == z.ID {
+			continue
+		}
+		if _, err := r.ruleZoneKnown(from); err != nil {
+			return err
+		}
 	}
-	_, err := r.ruleZoneKnown(from)
-	return err
+	return nil
 }
 
 // ruleSetPoints: venting begins at least 1 K above heating, by day and by

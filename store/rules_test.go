@@ -429,6 +429,7 @@ func TestZoneRules(t *testing.T) {
 		{"limits_inverted", func(z *greenhouse.Zone) { z.Control.FrostLimit, z.Control.HeatLimit = 15, 20 }},
 		{"zone_not_found", func(z *greenhouse.Zone) { z.Control.WeatherZone = "moon" }},
 		{"", func(z *greenhouse.Zone) { z.Control.WeatherZone = "south" }},
+		{"zone_not_found", func(z *greenhouse.Zone) { z.Control.BackupZone = "moon" }},
 	} {
 		if err := edit(c.fn); code(err) != c.want || c.want == "" && err != nil {
 			t.Errorf("edit: got %v (%s), want %q", err, code(err), c.want)

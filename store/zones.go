@@ -30,7 +30,7 @@ func (tx *Tx) CreateZone(z greenhouse.Zone) (greenhouse.Zone, error) {
 	}
 	n := cloneZone(&z)
 	n.Meta = greenhouse.Meta{CreatedAt: greenhouse.MillisOf(tx.at)}
-	if err := firstError(checkZone(n), tx.reg.ruleWeatherZone(n)); err != nil {
+	if err := firstError(checkZone(n), tx.reg.ruleOtherZones(n)); err != nil {
 		return z, err
 	}
 	if err := tx.saveZone(n); err != nil {
@@ -76,7 +76,7 @@ func (tx *Tx) EditZone(id greenhouse.ZoneID, ifVersion uint64, fn func(*greenhou
 		return greenhouse.Zone{}, greenhouse.Invalid("zone_id_fixed", "the id of zone %s is fixed", id)
 	}
 	z.Meta = old.Meta
-	if err := firstError(checkZone(z), tx.reg.ruleWeatherZone(z)); err != nil {
+	if err := firstError(checkZone(z), tx.reg.ruleOtherZones(z)); err != nil {
 		return greenhouse.Zone{}, err
 	}
 	if sameRecord(old, z) {

@@ -1,0 +1,63 @@
+package automation
+
+import "math"
+
+// limpMost is the most heat given without knowing the temperature: what was
+// learned may be wrong, and nothing would tell.
+const limpMost = 0.8
+
+// limps reports whether heat and vents go by what was learned of the house: the
+// zone has a sensor of the air temperature, but neither it nor a backup tells
+// anything. After a start sensors get the time of a lost value to be heard.
+func (st *State) limps() bool {
+	air := &st.seen[airTemp]
+	return air.any && !air.ok() && st.now.Sub(st.began) >= st.tuning.hold
+}
+
+// limpHeat returns the share of full heat that should hold the set-point, and
+// why: by the weather, else what was given in this hour on the last days.
+func (st *State) limpHeat() (u float64, why reason, num float64) {
+	l := &st.learned
+	if out := st.value(outTemp); !math.IsNaN(out) {
+		sun := st.sunshine()
+		if math.IsNaN(sun) {
+			sun = 0
+		}
+		return clamp(l.balance(st.aim.heat, out, sun), 0, limpMost), whyLimpWeather, out
+	}
+	if h := st.hourNow(); h >= 0 && l.hours[h].days > 0 {
+		return clamp(float64(l.hours[h].heat), 0, limpMost), whyLimpHour, float64(h)
+	}
+	return 0, whyNone, 0
+}
+
+// heatBlind drives the heaters without an air temperature. It reports false where
+// nothing tells how much heat is needed.
+func (st *State) heatBlind() bool {
+	u, why, num := st.limpHeat()
+	if why == whyNone {
+		return false
+	}
+	h := &st.heating
+	h.pid, h.out = PIDState{}, PIDOut{}
+	if st.venting.pos > 0 || st.venting.fans.Count() > 0 {
+		u = 0 // by the weather it is too warm already
+	}
+	st.term(roleHeater, "set_point", st.aim.heat)
+	st.term(roleHeater, "loss_per_k", st.learned.loss)
+	st.term(roleHeater, "demand", u)
+	st.drive(u, clause{why, 100 * u, st.aim.heat, num}, clause{whyLimpNext, 100 * u, st.aim.heat, 0})
+	p := &st.devices[st.roles[roleHeater][0]].pulses
+	h.on = Switch{On: p.On, Since: p.Since} // shortest times go on when the sensor is back
+	return true
+}
+
+// freeRun returns the temperature that the house would take by itself, with vents
+// shut and no heat, NaN where the weather is not known.
+func (st *State) freeRun() float64 {
+	loss := priorLoss
+	if p := st.tuning.HeaterWM2; p > 0 {
+		loss = clamp(st.learned.loss*p, priorLoss/3, priorLoss*3)
+	}
+	return st.value(outTemp) + priorSun*st.sunshine()/(loss+3)
+}
