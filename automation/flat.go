@@ -20,8 +20,8 @@ const (
 // that stands still to be impossible: so much warms or cools any house by over a
 // kelvin.
 const (
-	offBalance  = 4.0  // where the house has been learned
-	offGuessing = 10.0 // where it is only guessed at
+	offBalance  = 10.0 // where the house has been learned
+	offGuessing = 15.0 // where it is only guessed at
 	flatStarts  = 3    // of heat, none of which is seen in temperature or humidity
 )
 
