@@ -124,7 +124,7 @@ func (d *Daemon) saveWear() error {
 // verdict: `zone why --at` reads it back.
 func (d *Daemon) levelChanged(v greenhouse.Verdict) {
 	d.clerk.decision(greenhouse.Event{TS: v.At, Code: "level_changed", Source: greenhouse.PointSource(v.Point), Actor: v.Winner.Owner,
-		Detail: detail("value", v.Value, "priority", v.Winner.Priority.String(), "owner", v.Winner.Owner, "reason", clip(v.Winner.Reason))}, v)
+		Detail: detail("level", v.Value, "reason", clip(v.Winner.Reason))}, v)
 }
 
 // drives is what the API may do with equipment.

@@ -36,6 +36,7 @@ type fake struct {
 	why    api.Why
 	fail   error    // of every write
 	down   error    // of every read
+	fresh  bool     // nothing is in the history
 	calls  []string // writes, in order
 	reads  int      // of all zones
 	called chan struct{}
@@ -124,6 +125,9 @@ func (f *fake) History(_ context.Context, id greenhouse.PointID, q client.Histor
 		return api.History{}, err
 	}
 	h := api.History{Point: id, Unit: "°C", Step: "1m"}
+	if f.fresh {
+		return h, nil
+	}
 	for t := from; t.Before(to); t = t.Add(time.Minute) {
 		if m := t.Sub(from).Minutes(); m < 60 || m > 75 {
 			v := 20 + 3*math.Sin(float64(t.Unix())/1500)
@@ -136,6 +140,12 @@ func (f *fake) History(_ context.Context, id greenhouse.PointID, q client.Histor
 
 func (f *fake) Why(_ context.Context, id greenhouse.PointID, _ string) (api.Why, error) {
 	w := f.why
+	w.Point = id
+	return w, nil
+}
+
+func (f *fake) WhyNot(_ context.Context, id greenhouse.PointID, _ *float64) (api.WhyNot, error) {
+	w := gardenWhyNot()
 	w.Point = id
 	return w, nil
 }
@@ -239,6 +249,13 @@ func gardenWhy() api.Why {
 		Inputs: []api.WhyInput{{Point: "north/air_temp", Value: ptr(3.8), AgeS: 4}, {Point: "north/outside_temp", Quality: greenhouse.Bad, AgeS: -1}},
 		Terms:  map[string]float64{"error": 16.2, "p": 0.9}, Timers: map[string]float64{"min_on": 42},
 	}
+}
+
+func gardenWhyNot() api.WhyNot {
+	return api.WhyNot{Level: 0, Value: ptr(1), Obstacles: []greenhouse.Obstacle{
+		{Priority: greenhouse.PrioritySafety, Owner: "frost", Reason: "air 3.8 °C is at the frost limit of 4.0 °C", Remedy: "the danger has to pass: nobody can overrule it"},
+		{Priority: greenhouse.PriorityProtection, Owner: "min_on", Reason: "it has to stay on for 42s more", LeftS: 42},
+	}}
 }
 
 // gardenLive is the first message: the whole state.

@@ -56,6 +56,7 @@ type Model struct {
 	reading  bool // they are being read
 	readEnd  time.Time
 	readTook time.Duration
+	priming  bool // traces are being read from the history
 	readOnly bool
 }
 
@@ -115,7 +116,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case tickMsg:
 		m.forgetAnswer(now)
-		return m, tea.Batch(tick(), m.chartAgain(now), m.readIfDue(now))
+		return m, tea.Batch(tick(), m.chartAgain(now), m.readIfDue(now), m.prime())
 	case liveMsg:
 		return m, m.took(m.state.apply(api.Live(msg), now))
 	case lostMsg:
@@ -129,6 +130,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.readRecords()
 	case pastMsg:
 		m.tookPast(msg)
+	case tracesMsg:
+		return m, m.tookTraces(msg)
 	case whyMsg:
 		m.tookWhy(msg)
 	}
@@ -138,11 +141,11 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 // took reads the records again if a message made them stale, and what a zone
 // just shown wants charted.
 func (m *Model) took(stale bool) tea.Cmd {
-	chart := m.chart()
+	shown := tea.Batch(m.chart(), m.prime())
 	if !stale {
-		return chart
+		return shown
 	}
-	return tea.Batch(chart, m.readRecords())
+	return tea.Batch(shown, m.readRecords())
 }
 
 // readRecords reads zones, nodes and alarms again: one reading at a time, and
@@ -175,7 +178,7 @@ func (m *Model) tookRecords(r readMsg, now time.Time) tea.Cmd {
 		return nil
 	}
 	m.state.replace(r.records)
-	return m.chart()
+	return tea.Batch(m.chart(), m.prime())
 }
 
 // say shows what an action came to.

@@ -232,7 +232,7 @@ func (m *Model) places(prefix string, n int) []string {
 func (m *Model) openZone(id greenhouse.ZoneID) tea.Cmd {
 	m.zone = zonePane{id: id}
 	m.enter(paneZone)
-	return m.chart()
+	return tea.Batch(m.chart(), m.prime())
 }
 
 // act does what a key asks for on what is under the cursor.

@@ -99,6 +99,7 @@ func TestWhatIsGoneIsNotShown(t *testing.T) {
 
 func TestARecoveredLinkKeepsTraces(t *testing.T) {
 	f, live, _ := garden()
+	f.fresh = true
 	d := sit(t, f, tui.Options{Zone: "north"})
 	for i := range 3 {
 		l := live
@@ -107,4 +108,26 @@ func TestARecoveredLinkKeepsTraces(t *testing.T) {
 		d.send(tui.Live(l))
 	}
 	d.has("▁▅█")
+}
+
+// TestTracesBeginInThePast checks that a dashboard just opened shows the last
+// quarter of an hour: of each zone on the overview, of every sensor in a zone.
+func TestTracesBeginInThePast(t *testing.T) {
+	d, f := open(t, tui.Options{})
+	d.size(160, 40)
+	if s := d.screen(); strings.Count(s, "█") < len(f.zones) {
+		t.Errorf("the overview has no traces:\n%s", s)
+	}
+	d.press("enter")
+	rows := 0
+	for _, line := range strings.Split(d.screen(), "\n") {
+		if strings.Contains(line, "air_") || strings.Contains(line, "co2  ") {
+			if strings.ContainsAny(line, "▁▂▃▄▅▆▇█") {
+				rows++
+			}
+		}
+	}
+	if rows < 4 {
+		t.Errorf("%d of the sensors have a trace:\n%s", rows, d.screen())
+	}
 }

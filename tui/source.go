@@ -39,6 +39,7 @@ type Reader interface {
 	Status(ctx context.Context) (api.Status, error)
 	History(ctx context.Context, id greenhouse.PointID, h client.HistoryQuery) (api.History, error)
 	Why(ctx context.Context, id greenhouse.PointID, at string) (api.Why, error)
+	WhyNot(ctx context.Context, id greenhouse.PointID, level *float64) (api.WhyNot, error)
 }
 
 // Actor does what an operator may: alarms and overrides.

@@ -32,6 +32,7 @@ type point struct {
 	unit   greenhouse.Unit
 	trace  []float32 // NaN: the sensor failed
 	traced greenhouse.Millis
+	primed bool // the trace has, or is about to get, what the history knows
 	act    *api.Actuator
 }
 

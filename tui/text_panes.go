@@ -26,23 +26,29 @@ func (p *pager) window(v view, lines []string, h int) []string {
 	return append(seen, v.k.dim.Render(fmt.Sprintf(" lines %d to %d of %d; arrows scroll", p.top+1, p.top+h-1, len(lines))))
 }
 
-// whyPane explains the level of an actuator.
+// whyPane explains the level of an actuator, and what keeps it from the other.
 type whyPane struct {
 	pager
-	why api.Why
+	why    api.Why
+	whyNot api.WhyNot
 }
 
 // whyMsg is the explanation asked for.
 type whyMsg struct {
-	why api.Why
-	err error
+	why    api.Why
+	whyNot api.WhyNot
+	err    error
 }
 
 // askWhy asks the daemon to explain an actuator.
 func (m *Model) askWhy(p greenhouse.PointID) tea.Cmd {
 	return func() tea.Msg {
 		w, err := m.src.Why(m.ctx, p, "")
-		return whyMsg{w, err}
+		if err != nil {
+			return whyMsg{err: err}
+		}
+		not, err := m.src.WhyNot(m.ctx, p, nil)
+		return whyMsg{w, not, err}
 	}
 }
 
@@ -52,7 +58,7 @@ func (m *Model) tookWhy(msg whyMsg) {
 	case msg.err != nil:
 		m.say("", msg.err)
 	case m.pane == paneZone || m.pane == paneWhy:
-		m.why = whyPane{why: msg.why}
+		m.why = whyPane{why: msg.why, whyNot: msg.whyNot}
 		m.enter(paneWhy)
 	}
 }
@@ -61,15 +67,14 @@ func (m *Model) tookWhy(msg whyMsg) {
 func (p *whyPane) draw(v view, h int) []string {
 	w, k := p.why, v.k
 	lines := []string{" " + k.bold.Render(safe(string(w.Point))+" is "+level(w.Value)) + k.dim.Render(", since "+v.clock(w.Since)+", decided "+v.clock(w.At))}
-	if w.Text != "" {
-		for _, l := range wrap(safe(w.Text), v.w-2, 3) {
-			lines = append(lines, " "+l)
-		}
+	if w.Device != nil && w.Device.Waits != "" {
+		lines = append(lines, " "+k.warn.Render("but "+safe(w.Device.Waits)))
 	}
 	lines = append(lines, v.rule("because"), claim(k.good.Render("won "), w.Winner, ""))
 	for _, l := range w.Losers {
 		lines = append(lines, claim(k.dim.Render("lost"), l, wanted(l)))
 	}
+	lines = append(lines, p.instead(v)...)
 	lines = append(lines, v.rule("seen"))
 	if len(w.Inputs) == 0 {
 		lines = append(lines, "  "+k.dim.Render("nothing was measured for it"))
@@ -83,6 +88,25 @@ func (p *whyPane) draw(v view, h int) []string {
 	}
 	lines = append(append(lines, v.terms("terms", w.Terms, "")...), v.terms("timers", w.Timers, " s left")...)
 	return p.window(v, lines, h)
+}
+
+// instead says what is in the way of the other level, and what would have to change.
+func (p *whyPane) instead(v view) []string {
+	n := p.whyNot
+	if n.Free || len(n.Obstacles) == 0 {
+		return nil
+	}
+	lines := []string{v.rule("before it can be " + level(&n.Level))}
+	for _, o := range n.Obstacles {
+		text := safe(o.Owner) + ": " + safe(o.Reason)
+		if o.Remedy != "" {
+			text += " " + v.k.dim.Render("→ "+safe(o.Remedy))
+		}
+		for i, l := range wrap(text, v.w-4, 2) {
+			lines = append(lines, "  "+map[bool]string{true: "  ", false: ""}[i > 0]+l)
+		}
+	}
+	return lines
 }
 
 // claim draws one claim on an actuator.
@@ -130,7 +154,7 @@ func (v view) helpLines() []string {
 		{"t", "set a target of the zone"},
 		{"m", "set the mode of the zone: auto, manual, maintenance, off"},
 		{"o", "set the actuator under the cursor by hand, for a time"},
-		{"w", "why has the actuator under the cursor its level?"},
+		{"w", "why has the actuator under the cursor its level, and not the other?"},
 		{"c", "chart what is under the cursor"},
 		{"", "there: left right pan, + - zoom, n p next point, 0 now"},
 		{"a s", "acknowledge or shelve the alarm under the cursor"},

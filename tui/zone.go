@@ -122,6 +122,9 @@ func (p *zonePane) head(v view, z *api.Zone) []string {
 		first = append(first, k.bad.Render(safe(z.Failing)))
 	}
 	lines := []string{" " + strings.Join(first, "   ")}
+	if now := v.climate(p.id); now != "" {
+		lines = append(lines, " "+now)
+	}
 	var goals []string
 	for _, q := range greenhouse.Quantities() {
 		if t := v.s.target(z, q.Quantity, v.now); t != "" {
@@ -135,6 +138,18 @@ func (p *zonePane) head(v view, z *api.Zone) []string {
 		lines = append(lines, " "+l)
 	}
 	return lines
+}
+
+// climate says in one line what it is like in a zone, for the rows may be out of
+// sight.
+func (v view) climate(id greenhouse.ZoneID) string {
+	var now []string
+	for _, name := range []greenhouse.ChannelName{"air_temp", "air_rh", "co2", "outside_temp", "solar", "wind_speed"} {
+		if q := v.s.measured(id, name); q != nil {
+			now = append(now, v.k.dim.Render(string(name)+" ")+v.k.value(q, v.now))
+		}
+	}
+	return clip(strings.Join(now, v.k.dim.Render(" · ")), v.w-2)
 }
 
 // table draws the points that fit into room, the one under the cursor among them.
