@@ -77,10 +77,6 @@ type Target struct {
 	Night float64 `json:"night"`
 }
 
-// DayEdge is when day or night begins: a clock time "06:30", or "sunrise" or
-// "sunset" with an offset in hours and minutes, "sunrise-0:30".
-type DayEdge string
-
 // Zone is a compartment with one climate.
 type Zone struct {
 	ID       ZoneID              `json:"id"`
@@ -91,7 +87,14 @@ type Zone struct {
 	Targets  map[Quantity]Target `json:"targets"`
 	DayFrom  DayEdge             `json:"day_from"`  // default "sunrise"
 	DayUntil DayEdge             `json:"day_until"` // default "sunset"
-	Control  Control             `json:"control"`
+
+	// What stands above the targets, weakest first: curves, offsets, held values.
+	// Only quantities that are Curved have them.
+	Schedule map[Quantity]Curve      `json:"schedule,omitempty"`
+	Offsets  map[Quantity]Adjustment `json:"offsets,omitempty"`
+	Holds    map[Quantity]Adjustment `json:"holds,omitempty"`
+
+	Control Control `json:"control"`
 	Meta
 }
 

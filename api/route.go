@@ -52,6 +52,9 @@ const (
 	PathZones      = "/v1/zones"
 	PathZone       = "/v1/zones/{id}"
 	PathZoneTarget = "/v1/zones/{id}/targets/{quantity}"
+	PathZonePlan   = "/v1/zones/{id}/schedule"
+	PathZoneCurve  = "/v1/zones/{id}/schedule/{quantity}"
+	PathZoneAdjust = "/v1/zones/{id}/adjustments/{quantity}"
 	PathZoneMode   = "/v1/zones/{id}/mode"
 	PathStop       = "/v1/stop"
 	PathResume     = "/v1/resume"
@@ -185,7 +188,8 @@ func Routes() []Route {
 func versioned(id string) bool {
 	switch id {
 	case "node-edit", "node-channel-edit", "node-assign", "node-unassign", "node-swap", "node-rotate-key", "node-decommission", "node-maintenance", "node-config-rollback",
-		"zone-edit", "zone-delete", "zone-target-set", "zone-target-clear", "zone-mode", "site-edit",
+		"zone-edit", "zone-delete", "zone-target-set", "zone-target-clear",
+		"zone-curve-set", "zone-curve-clear", "zone-adjust", "zone-adjust-end", "zone-mode", "site-edit",
 		"point-edit", "override-set", "override-release", "alarm-ack", "alarm-shelve", "account-delete", "token-delete", "user-password", "user-delete":
 		return true
 	}
@@ -216,6 +220,7 @@ func routesRead() []Route {
 		get(PathCommand, RoleViewer, "command-get", "One command"),
 		get(PathZones, RoleViewer, "zone-list", "All zones with their climate"),
 		get(PathZone, RoleViewer, "zone-get", "One zone with its climate and actuators"),
+		get(PathZonePlan, RoleViewer, "zone-plan", "What the set-points of a zone do on a date"),
 		get(PathPoints, RoleViewer, "point-list", "All points with their latest values"),
 		get(PathPoint, RoleViewer, "point-get", "One point with its latest value"),
 		get(PathPointHistory, RoleViewer, "point-history", "Readings of a point"),
@@ -271,6 +276,10 @@ func routesZones() []Route {
 		{Method: http.MethodDelete, Path: PathZone, Role: RoleAdmin, ID: "zone-delete", What: "Delete a zone without points bound to nodes"},
 		{Method: http.MethodPut, Path: PathZoneTarget, Role: RoleGrower, ID: "zone-target-set", What: "Set one target"},
 		{Method: http.MethodDelete, Path: PathZoneTarget, Role: RoleGrower, ID: "zone-target-clear", What: "Clear one target"},
+		{Method: http.MethodPut, Path: PathZoneCurve, Role: RoleGrower, ID: "zone-curve-set", What: "Give a set-point a curve over the day"},
+		{Method: http.MethodDelete, Path: PathZoneCurve, Role: RoleGrower, ID: "zone-curve-clear", What: "Take its curve from a set-point"},
+		{Method: http.MethodPut, Path: PathZoneAdjust, Role: RoleGrower, ID: "zone-adjust", What: "Offset or hold a set-point, for a time"},
+		{Method: http.MethodDelete, Path: PathZoneAdjust, Role: RoleGrower, ID: "zone-adjust-end", What: "End the offset and the hold of a set-point"},
 		{Method: http.MethodPut, Path: PathZoneMode, Role: RoleOperator, ID: "zone-mode", What: "Set the mode of a zone"},
 		{Method: http.MethodPatch, Path: PathPoint, Role: RoleGrower, ID: "point-edit", What: "Change a point"},
 		{Method: http.MethodPut, Path: PathPointOverride, Role: RoleOperator, ID: "override-set", What: "Set an actuator by hand, for a time"},

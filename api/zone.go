@@ -6,16 +6,19 @@ import "greenhouse"
 type Zone struct {
 	ID greenhouse.ZoneID `json:"id"`
 	ZoneSpec
-	Climate       map[greenhouse.ChannelName]Measurement `json:"climate" doc:"the voted value of each quantity measured"`
-	Actuators     []Actuator                             `json:"actuators"`
-	Alarms        int                                    `json:"alarms" doc:"open alarms of the zone, its points and its nodes"`
-	AlarmSeverity greenhouse.Severity                    `json:"alarm_severity,omitempty" doc:"the loudest open one"`
-	Nodes         int                                    `json:"nodes"`
-	NodesOnline   int                                    `json:"nodes_online"`
-	Points        int                                    `json:"points"`
-	Stopped       bool                                   `json:"stopped" doc:"emergency stop, of the zone or the site"`
-	DecidedAt     greenhouse.Millis                      `json:"decided_at" doc:"last decision of automation; 0: none yet"`
-	Failing       string                                 `json:"failing,omitempty" doc:"why automation of this zone fails, while it does"`
+	Offsets       map[greenhouse.Quantity]greenhouse.Adjustment `json:"offsets,omitempty" doc:"added to set-points, for a time"`
+	Holds         map[greenhouse.Quantity]greenhouse.Adjustment `json:"holds,omitempty" doc:"set-points held by hand, for a time"`
+	SetPoints     map[greenhouse.Quantity]SetPoint              `json:"set_points" doc:"as they stand now; empty until the zone was decided"`
+	Climate       map[greenhouse.ChannelName]Measurement        `json:"climate" doc:"the voted value of each quantity measured"`
+	Actuators     []Actuator                                    `json:"actuators"`
+	Alarms        int                                           `json:"alarms" doc:"open alarms of the zone, its points and its nodes"`
+	AlarmSeverity greenhouse.Severity                           `json:"alarm_severity,omitempty" doc:"the loudest open one"`
+	Nodes         int                                           `json:"nodes"`
+	NodesOnline   int                                           `json:"nodes_online"`
+	Points        int                                           `json:"points"`
+	Stopped       bool                                          `json:"stopped" doc:"emergency stop, of the zone or the site"`
+	DecidedAt     greenhouse.Millis                             `json:"decided_at" doc:"last decision of automation; 0: none yet"`
+	Failing       string                                        `json:"failing,omitempty" doc:"why automation of this zone fails, while it does"`
 	Meta
 }
 
@@ -29,6 +32,7 @@ type ZoneSpec struct {
 	Targets  map[greenhouse.Quantity]greenhouse.Target `json:"targets"`
 	DayFrom  greenhouse.DayEdge                        `json:"day_from" doc:"06:30, or sunrise with an offset: sunrise-0:30"`
 	DayUntil greenhouse.DayEdge                        `json:"day_until"`
+	Schedule map[greenhouse.Quantity]greenhouse.Curve  `json:"schedule,omitempty" doc:"curves over the day; they stand above the targets"`
 	Control  greenhouse.Control                        `json:"control"`
 }
 
@@ -42,6 +46,7 @@ type ZonePatch struct {
 	Targets  map[greenhouse.Quantity]*greenhouse.Target `json:"targets,omitempty"`
 	DayFrom  *greenhouse.DayEdge                        `json:"day_from,omitempty"`
 	DayUntil *greenhouse.DayEdge                        `json:"day_until,omitempty"`
+	Schedule map[greenhouse.Quantity]greenhouse.Curve   `json:"schedule,omitempty" doc:"null clears a curve"`
 	Control  map[string]any                             `json:"control,omitempty" doc:"fields of Control; null takes the default"`
 }
 

@@ -10,28 +10,6 @@ import (
 	"greenhouse/automation"
 )
 
-func TestParseDayEdge(t *testing.T) {
-	for _, c := range []struct {
-		in   greenhouse.DayEdge
-		want automation.Edge
-	}{
-		{"06:30", automation.Edge{Offset: 6*time.Hour + 30*time.Minute}},
-		{"sunrise", automation.Edge{Sun: "sunrise"}},
-		{"sunrise-0:30", automation.Edge{Sun: "sunrise", Offset: -30 * time.Minute}},
-		{"sunset+1:00", automation.Edge{Sun: "sunset", Offset: time.Hour}},
-	} {
-		if got, err := automation.ParseDayEdge(c.in); err != nil || got != c.want {
-			t.Errorf("%q: got %+v, %v, want %+v", c.in, got, err, c.want)
-		}
-	}
-	for _, bad := range []greenhouse.DayEdge{"", "noon", "25:00", "6:60", "sunrise+", "sunrise 0:30", "sunrise-30", "-1:00"} {
-		if got, err := automation.ParseDayEdge(bad); !errors.Is(err, greenhouse.ErrInvalid) {
-			t.Errorf("%q: got %+v, %v, want it refused", bad, got, err)
-		}
-	}
-}
-
-// scheduleAt is a schedule at Bleiswijk.
 func scheduleAt(t *testing.T, from, until greenhouse.DayEdge) automation.Schedule {
 	loc, err := time.LoadLocation("Europe/Amsterdam")
 	if err != nil {
@@ -44,6 +22,7 @@ func scheduleAt(t *testing.T, from, until greenhouse.DayEdge) automation.Schedul
 func TestSetPointRamps(t *testing.T) {
 	s := scheduleAt(t, "06:00", "20:00")
 	target := greenhouse.Target{Day: 18, Night: 15}
+	rampUp, rampDown := greenhouse.Heating.Ramps()
 	for _, c := range []struct {
 		clock string
 		want  float64
@@ -52,7 +31,7 @@ func TestSetPointRamps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := automation.SetPoint(s, target, automation.RampUp, automation.RampDown, at); math.Abs(got-c.want) > 0.03 {
+		if got := automation.SetPoint(s, target, rampUp, rampDown, at); math.Abs(got-c.want) > 0.03 {
 			t.Errorf("%s: got %.2f, want %.2f", c.clock, got, c.want)
 		}
 	}

@@ -37,64 +37,6 @@ func Decide(in *Input, st *State) *Decision {
 	return &st.decision
 }
 
-// aims are the set-points as they stand now; NaN for what nobody asked for.
-type aims struct {
-	heat, vent   float64 // °C; heat grows by what drying adds
-	heatBase     float64 // °C, without drying
-	rh, vpd, co2 float64 // %, kPa, ppm
-	dli          float64 // mol/m²
-}
-
-// The light from which it is day while the clock is not trusted.
-const (
-	dayOutside = 20.0 // W/m²
-	dayInside  = 30.0 // µmol/m²/s
-)
-
-// aimAt works out day or night and the set-points. While the clock is not
-// trusted light tells the day, and heating aims a little below the higher of its
-// two levels.
-func (st *State) aimAt() {
-	if st.clockTrusted {
-		st.cal.look(&st.schedule, st.now)
-		st.day = st.cal.day(st.ms)
-	} else {
-		st.day = st.lit(dayOutside, dayInside)
-	}
-	st.decision.Day = st.day
-	t := st.zone.Targets
-	a := aims{heat: math.NaN(), vent: math.NaN(), rh: st.level(t, greenhouse.HumidityMax), vpd: st.level(t, greenhouse.TargetVPD),
-		co2: st.level(t, greenhouse.TargetCO2), dli: st.level(t, greenhouse.DLI)}
-	if v, ok := t[greenhouse.Heating]; ok {
-		a.heat = max(v.Day, v.Night) - 1
-		if st.clockTrusted {
-			a.heat = st.cal.value(v, RampUp, RampDown, st.ms)
-		}
-	}
-	if v, ok := t[greenhouse.Venting]; ok {
-		a.vent = max(v.Day, v.Night)
-		if st.clockTrusted {
-			a.vent = st.cal.value(v, RampUp, RampDown, st.ms)
-		}
-	} else {
-		a.vent = a.heat + st.tuning.DeadZone
-	}
-	a.heatBase = a.heat
-	st.aim = a
-}
-
-// level returns a target of day or night without a ramp, NaN if there is none.
-func (st *State) level(t map[greenhouse.Quantity]greenhouse.Target, q greenhouse.Quantity) float64 {
-	v, ok := t[q]
-	switch {
-	case !ok:
-		return math.NaN()
-	case st.day:
-		return v.Day
-	}
-	return v.Night
-}
-
 // lit reports whether there is daylight, as far as a sensor tells: outside above
 // so many W/m², else inside above so many µmol/m²/s beside what the lamps give.
 // Without any light sensor it is dark.

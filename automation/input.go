@@ -55,9 +55,10 @@ type Decision struct {
 	Conditions []greenhouse.Condition
 	// Doubted are the points whose readings are not to be believed for what the
 	// zone as a whole shows, as long as they are named here.
-	Doubted []greenhouse.PointID
-	Day     bool // by the zone's schedule, or by light where the clock is not trusted
-	Climate Climate
+	Doubted   []greenhouse.PointID
+	Day       bool // by the zone's schedule, or by light where the clock is not trusted
+	SetPoints SetPoints
+	Climate   Climate
 }
 
 // Climate is what the zone is like and what is aimed at; NaN where it is not

@@ -55,6 +55,7 @@ type slot struct {
 
 	mu      sync.Mutex
 	at      time.Time // of the last good decision
+	points  SetPoints // of it
 	failing string
 	alarmed bool // zone_failed was reported
 	logged  bool // the failure was logged
@@ -344,7 +345,7 @@ func (l *Loop) settle(s *slot, now time.Time, gone bool, failing string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failing = failing; failing == "" && !gone {
-		s.at, s.logged = now, false
+		s.at, s.logged, s.points = now, false, s.state.decision.SetPoints
 	}
 }
 

@@ -140,6 +140,20 @@ func (l *Loop) Decided(z greenhouse.ZoneID) (at time.Time, failing string) {
 	return s.at, s.failing
 }
 
+// SetPoints returns the set-points of the last good decision of a zone, and
+// whether there was one.
+func (l *Loop) SetPoints(z greenhouse.ZoneID) (SetPoints, bool) {
+	l.mu.Lock()
+	s, ok := l.slots[z]
+	l.mu.Unlock()
+	if !ok {
+		return SetPoints{}, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.points, !s.at.IsZero()
+}
+
 // Protect decides a zone whose loops fail: protection against frost, heat and
 // CO₂ goes on, everything else is safe, and people may still drive by hand.
 func Protect(in *Input, st *State, why string) *Decision {

@@ -1,8 +1,6 @@
 package automation
 
 import (
-	"regexp"
-	"strconv"
 	"time"
 
 	"greenhouse"
@@ -15,67 +13,24 @@ const (
 	polarSunset  = 20 * time.Hour
 )
 
-// Default ramps: how fast a set-point moves from night to day and back.
-const (
-	RampUp   = 1.5 // K/h
-	RampDown = 3.0 // K/h
-)
-
-var edgeForm = regexp.MustCompile(`^(?:(\d{1,2}):(\d{2})|(sunrise|sunset)(?:([+-])(\d{1,2}):(\d{2}))?)$`)
-
-// Edge is a [greenhouse.DayEdge] taken apart: a time of day, or an offset from
-// sunrise or sunset.
-type Edge struct {
-	Sun    string        // "sunrise", "sunset", or "" for a time of day
-	Offset time.Duration // from the sun, or since local midnight
-}
-
-// ParseDayEdge reads "06:30", "sunrise" or "sunset+1:00". It answers with
-// [greenhouse.ErrInvalid] for anything else.
-func ParseDayEdge(e greenhouse.DayEdge) (Edge, error) {
-	m := edgeForm.FindStringSubmatch(string(e))
-	if m == nil {
-		return Edge{}, greenhouse.Invalid("day_edge_invalid", "%q is no time of day: it is a time as 06:30, or sunrise or sunset with an offset as sunrise-0:30", e)
-	}
-	hours, minutes := m[1], m[2]
-	if m[3] != "" {
-		hours, minutes = m[5], m[6]
-	}
-	offset := clockTime(hours, minutes)
-	if offset > 24*time.Hour || minutes > "59" {
-		return Edge{}, greenhouse.Invalid("day_edge_invalid", "%q is no time of day: hours go to 23, minutes to 59", e)
-	}
-	if m[4] == "-" {
-		offset = -offset
-	}
-	return Edge{Sun: m[3], Offset: offset}, nil
-}
-
-// clockTime returns hours and minutes, of digits or empty, as a duration.
-func clockTime(hours, minutes string) time.Duration {
-	h, _ := strconv.Atoi(hours)   // digits by the expression, or none
-	m, _ := strconv.Atoi(minutes) // as above
-	return time.Duration(h)*time.Hour + time.Duration(m)*time.Minute
-}
-
 // ScheduleOf returns when day and night begin in a zone. An edge that cannot be
 // read, which the registry refuses, counts as sunrise or sunset, and so does
 // none.
 func ScheduleOf(z *greenhouse.Zone, site *greenhouse.Site, location *time.Location) Schedule {
 	s := Schedule{Latitude: site.Latitude, Longitude: site.Longitude, Location: location}
 	var err error
-	if s.From, err = ParseDayEdge(z.DayFrom); err != nil {
-		s.From = Edge{Sun: "sunrise"}
+	if s.From, err = z.DayFrom.Parse(); err != nil {
+		s.From = greenhouse.Edge{Sun: "sunrise"}
 	}
-	if s.Until, err = ParseDayEdge(z.DayUntil); err != nil {
-		s.Until = Edge{Sun: "sunset"}
+	if s.Until, err = z.DayUntil.Parse(); err != nil {
+		s.Until = greenhouse.Edge{Sun: "sunset"}
 	}
 	return s
 }
 
 // Schedule says when day and night begin at a place.
 type Schedule struct {
-	From, Until         Edge
+	From, Until         greenhouse.Edge
 	Latitude, Longitude float64 // degrees, north and east positive
 	Location            *time.Location
 }
@@ -89,7 +44,7 @@ func (s Schedule) On(t time.Time) (from, until time.Time) {
 	return s.at(s.From, day), s.at(s.Until, day)
 }
 
-func (s Schedule) at(e Edge, day time.Time) time.Time {
+func (s Schedule) at(e greenhouse.Edge, day time.Time) time.Time {
 	if e.Sun == "" {
 		return onClock(day, e.Offset)
 	}
@@ -195,22 +150,40 @@ func (c *calendar) value(t greenhouse.Target, up, down float64, ms int64) float6
 	if c.always || t.Day == t.Night {
 		return t.Day
 	}
-	level := func(day bool) float64 {
-		if day {
-			return t.Day
-		}
-		return t.Night
-	}
-	v := level(!c.knots[0].day)
+	var stops [len(c.knots)]stop
 	for i, k := range c.knots {
-		if k.at > ms {
+		stops[i] = stop{at: k.at, value: t.Night, up: up, down: down}
+		if k.day {
+			stops[i].value = t.Day
+		}
+	}
+	before := t.Day
+	if c.knots[0].day {
+		before = t.Night
+	}
+	return glide(before, stops[:], ms)
+}
+
+// stop is an instant from which a set-point moves to a value.
+type stop struct {
+	at       int64 // Unix ms
+	value    float64
+	up, down float64 // units an hour; 0 jumps
+}
+
+// glide returns where a set-point is at ms that begins at v and moves to the
+// value of each stop as fast as that allows, until the next.
+func glide(v float64, stops []stop, ms int64) float64 {
+	for i := range stops {
+		s := &stops[i]
+		if s.at > ms {
 			break
 		}
 		end := ms
-		if i+1 < len(c.knots) && c.knots[i+1].at < ms {
-			end = c.knots[i+1].at
+		if i+1 < len(stops) && stops[i+1].at < ms {
+			end = stops[i+1].at
 		}
-		v = approach(v, level(k.day), up, down, float64(end-k.at)/3.6e6)
+		v = approach(v, s.value, s.up, s.down, float64(end-s.at)/3.6e6)
 	}
 	return v
 }

@@ -31,6 +31,7 @@ type State struct {
 	aim          aims
 
 	cal     calendar
+	course  course
 	safety  safety
 	heating heating
 	venting venting

@@ -221,6 +221,11 @@ func (a decisions) Decided(z greenhouse.ZoneID) (greenhouse.Millis, string) {
 	return greenhouse.MillisOf(at), failing
 }
 
+// SetPoints implements server.Automation.
+func (a decisions) SetPoints(z greenhouse.ZoneID) (automation.SetPoints, bool) {
+	return a.d.loop.SetPoints(z)
+}
+
 // Wake implements server.Automation.
 func (a decisions) Wake(z greenhouse.ZoneID) {
 	a.d.control.refresh()

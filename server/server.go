@@ -17,6 +17,7 @@ import (
 
 	"greenhouse"
 	"greenhouse/api"
+	"greenhouse/automation"
 	"greenhouse/journal"
 	"greenhouse/store"
 	"greenhouse/telemetry"
@@ -52,6 +53,9 @@ type Automation interface {
 	Control() api.ControlStatus
 	// Decided returns when a zone was last decided, and why it fails, if it does.
 	Decided(z greenhouse.ZoneID) (at greenhouse.Millis, failing string)
+	// SetPoints returns the set-points of the last good decision of a zone, and
+	// whether there was one.
+	SetPoints(z greenhouse.ZoneID) (automation.SetPoints, bool)
 	// Wake has a zone decided at once, after an edit.
 	Wake(z greenhouse.ZoneID)
 }

@@ -33,6 +33,7 @@ func TestEveryWriteHonoursIfMatch(t *testing.T) {
 	bodies := map[string]string{
 		"node-register": `{"hardware_id":"aaaa09","type":"ph"}`, "node-assign": `{"zone":"north"}`, "node-swap": `{"with":"` + string(spare.UID) + `"}`,
 		"node-maintenance": `{"on":true}`, "command-create": `{"op":"identify"}`, "zone-create": `{"id":"south"}`, "zone-target-set": `{"value":20}`,
+		"zone-curve-set": `{"knots":[{"at":"06:00","value":18}]}`, "zone-adjust": `{"offset":1,"reason":"x"}`,
 		"zone-mode": `{"mode":"manual"}`, "override-set": `{"value":1,"reason":"x"}`, "alarm-shelve": `{"for_s":60}`,
 		"account-create": `{"name":"other"}`, "token-create": `{"name":"other","role":"viewer"}`, "sim-fault-inject": `{"name":"sensor_stuck"}`,
 		"user-create": `{"name":"other","role":"viewer","password":"four words no other"}`, "user-password": `{"password":"other words no other"}`,

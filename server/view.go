@@ -122,7 +122,7 @@ func (v *view) staleAfter(p *greenhouse.Point) time.Duration {
 func (v *view) zone(z *greenhouse.Zone) api.Zone {
 	points, nodes := v.reg.ZonePoints(z.ID), v.reg.ZoneNodes(z.ID)
 	a := api.Zone{
-		ID: z.ID, ZoneSpec: zoneSpec(z), Climate: v.climate(points), Actuators: []api.Actuator{},
+		ID: z.ID, ZoneSpec: zoneSpec(z), Offsets: standing(z.Offsets, v.now), Holds: standing(z.Holds, v.now), SetPoints: v.setPoints(z.ID), Climate: v.climate(points), Actuators: []api.Actuator{},
 		Nodes: len(nodes), NodesOnline: v.online(nodes), Points: len(points), Stopped: v.reg.StoppedZone(z.ID), Meta: meta(z.Meta),
 	}
 	for _, p := range points {
@@ -138,7 +138,7 @@ func (v *view) zone(z *greenhouse.Zone) api.Zone {
 
 func zoneSpec(z *greenhouse.Zone) api.ZoneSpec {
 	spec := api.ZoneSpec{
-		Name: z.Name, Crop: z.Crop, AreaM2: z.AreaM2, Mode: z.Mode, Targets: z.Targets, DayFrom: z.DayFrom, DayUntil: z.DayUntil, Control: z.Control,
+		Name: z.Name, Crop: z.Crop, AreaM2: z.AreaM2, Mode: z.Mode, Targets: z.Targets, DayFrom: z.DayFrom, DayUntil: z.DayUntil, Schedule: z.Schedule, Control: z.Control,
 	}
 	if spec.Targets == nil {
 		spec.Targets = map[greenhouse.Quantity]greenhouse.Target{}

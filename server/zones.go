@@ -8,6 +8,7 @@ import (
 
 	"greenhouse"
 	"greenhouse/api"
+	"greenhouse/automation"
 	"greenhouse/store"
 )
 
@@ -19,6 +20,11 @@ func (s *Server) mountZones(m *mount) {
 	handle(m, "zone-delete", s.deleteZone)
 	handle(m, "zone-target-set", s.setTarget)
 	handle(m, "zone-target-clear", s.clearTarget)
+	handle(m, "zone-plan", s.zonePlan)
+	handle(m, "zone-curve-set", s.setCurve)
+	handle(m, "zone-curve-clear", s.clearCurve)
+	handle(m, "zone-adjust", s.adjust)
+	handle(m, "zone-adjust-end", s.endAdjustment)
 	handle(m, "zone-mode", s.setMode)
 	handle(m, "stop", s.stop)
 	handle(m, "resume", s.resume)
@@ -104,7 +110,7 @@ func (s *Server) editZone(ctx context.Context, in *struct {
 			return err
 		}
 		z.Name, z.Crop, z.AreaM2, z.Mode, z.Targets = spec.Name, spec.Crop, spec.AreaM2, spec.Mode, spec.Targets
-		z.DayFrom, z.DayUntil, z.Control = spec.DayFrom, spec.DayUntil, spec.Control
+		z.DayFrom, z.DayUntil, z.Schedule, z.Control = spec.DayFrom, spec.DayUntil, spec.Schedule, spec.Control
 		_, err := greenhouse.ParseMode(string(z.Mode))
 		return err
 	})
@@ -121,7 +127,12 @@ func (s *Server) changeZone(ctx context.Context, id string, p WriteParams, op st
 		if err != nil {
 			return api.Zone{}, err
 		}
-		after, err := w.tx.EditZone(before.ID, version, fn)
+		after, err := w.tx.EditZone(before.ID, version, func(z *greenhouse.Zone) error {
+			if err := fn(z); err != nil {
+				return err
+			}
+			return automation.CheckCurves(z, &w.tx.Registry().Site, s.location(), s.now().Year())
+		})
 		if err != nil {
 			return api.Zone{}, s.staleZone(w, err)
 		}

@@ -39,8 +39,9 @@ func (p *peer) Decide(in *automation.Input) *automation.Decision {
 		}
 	}
 	s := automation.ScheduleOf(in.Zone, in.Site, in.Location)
-	heatBelow := automation.SetPoint(s, in.Zone.Targets[greenhouse.Heating], automation.RampUp, automation.RampDown, in.Now)
-	ventAbove := automation.SetPoint(s, in.Zone.Targets[greenhouse.Venting], automation.RampUp, automation.RampDown, in.Now)
+	rampUp, rampDown := greenhouse.Heating.Ramps()
+	heatBelow := automation.SetPoint(s, in.Zone.Targets[greenhouse.Heating], rampUp, rampDown, in.Now)
+	ventAbove := automation.SetPoint(s, in.Zone.Targets[greenhouse.Venting], rampUp, rampDown, in.Now)
 	if p.looked.IsZero() || in.Now.Sub(p.looked) >= p.every {
 		p.looked = in.Now
 		p.decide(p, air, age, heatBelow, ventAbove)

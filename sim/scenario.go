@@ -46,11 +46,37 @@ type ZoneSpec struct {
 	DayFrom  greenhouse.DayEdge `yaml:"day_from"`
 	DayUntil greenhouse.DayEdge `yaml:"day_until"`
 	Targets  Targets            `yaml:"targets"`
+	Schedule CurveMap           `yaml:"schedule"` // curves, as on the command line
 	Control  ControlSpec        `yaml:"control"`
 }
 
 // Targets are set-points: a number, or one by day and one by night.
 type Targets map[greenhouse.Quantity]DayNight
+
+// CurveMap gives set-points curves: knots as "sunrise-0:30=20@1.5".
+type CurveMap map[greenhouse.Quantity][]string
+
+// over puts the curves into a zone.
+func (m CurveMap) over(z *greenhouse.Zone) error {
+	for q, list := range m {
+		var c greenhouse.Curve
+		for _, text := range list {
+			k, err := greenhouse.ParseKnot(text)
+			if err != nil {
+				return err
+			}
+			c = append(c, k)
+		}
+		if err := c.Check(q); err != nil {
+			return err
+		}
+		if z.Schedule == nil {
+			z.Schedule = map[greenhouse.Quantity]greenhouse.Curve{}
+		}
+		z.Schedule[q] = c
+	}
+	return nil
+}
 
 // DayNight is a set-point.
 type DayNight greenhouse.Target

@@ -128,6 +128,9 @@ func (s *Scenario) zone() (greenhouse.Zone, error) {
 	if s.Zone.DayUntil != "" {
 		z.DayUntil = s.Zone.DayUntil
 	}
+	if err := s.Zone.Schedule.over(&z); err != nil {
+		return z, err
+	}
 	if err := s.Zone.Targets.over(&z); err != nil {
 		return z, err
 	}

@@ -240,7 +240,11 @@ func cloneNode(n *greenhouse.Node) *greenhouse.Node {
 // cloneZone returns a deep copy.
 func cloneZone(z *greenhouse.Zone) *greenhouse.Zone {
 	c := *z
-	c.Targets = maps.Clone(z.Targets)
+	c.Targets, c.Offsets, c.Holds = maps.Clone(z.Targets), maps.Clone(z.Offsets), maps.Clone(z.Holds)
+	c.Schedule = maps.Clone(z.Schedule)
+	for q, knots := range c.Schedule {
+		c.Schedule[q] = slices.Clone(knots)
+	}
 	return &c
 }
 

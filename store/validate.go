@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"math"
 	"regexp"
 	"strconv"
@@ -12,11 +13,7 @@ import (
 	"greenhouse"
 )
 
-var (
-	clockEdge = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
-	sunEdge   = regexp.MustCompile(`^(sunrise|sunset)([+-]([0-9]|1[0-1]):[0-5][0-9])?$`)
-	labelKey  = regexp.MustCompile(`^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$`)
-)
+var labelKey = regexp.MustCompile(`^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$`)
 
 // checkText refuses what cannot be shown: text of people and devices is at most
 // limit bytes of printable UTF-8.
@@ -178,15 +175,15 @@ func checkZone(z *greenhouse.Zone) error {
 	return firstError(
 		checkText("name", z.Name, 128), checkText("crop", z.Crop, 128), checkNumber("area_m2", z.AreaM2, 0, 1e7),
 		checkEdge("day_from", z.DayFrom), checkEdge("day_until", z.DayUntil),
-		checkTargets(z), ruleSetPoints(z), checkControl(&z.Control))
+		checkTargets(z), checkSchedule(z), ruleSetPoints(z), checkControl(&z.Control))
 }
 
 // checkEdge checks when day or night begins.
 func checkEdge(field string, e greenhouse.DayEdge) error {
-	if clockEdge.MatchString(string(e)) || sunEdge.MatchString(string(e)) {
-		return nil
+	if _, err := e.Parse(); err != nil {
+		return fmt.Errorf("%s: %w", field, err)
 	}
-	return greenhouse.Invalid(field+"_invalid", "%s is %q: it is a time as 06:30, or sunrise or sunset with an offset as sunrise-0:30", field, e)
+	return nil
 }
 
 // checkTargets checks every target against the range of its quantity.
@@ -201,6 +198,42 @@ func checkTargets(z *greenhouse.Zone) error {
 		}
 	}
 	return nil
+}
+
+// checkSchedule checks curves and adjustments.
+func checkSchedule(z *greenhouse.Zone) error {
+	for q, curve := range z.Schedule {
+		if err := curve.Check(q); err != nil {
+			return err
+		}
+	}
+	for q, a := range z.Offsets {
+		if err := checkAdjustment("offset", q, a, -q.MaxOffset(), q.MaxOffset(), greenhouse.LongestOff); err != nil {
+			return err
+		}
+	}
+	for q, a := range z.Holds {
+		spec, err := greenhouse.ParseQuantity(string(q))
+		if err != nil {
+			return err
+		}
+		if err := checkAdjustment("held value", q, a, spec.Min, spec.Max, greenhouse.LongestHold); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkAdjustment(what string, q greenhouse.Quantity, a greenhouse.Adjustment, least, most float64, longest time.Duration) error {
+	switch d := a.ExpiresAt.Sub(a.CreatedAt); {
+	case !q.Curved():
+		return greenhouse.Invalid("adjustment_invalid", "%s takes no %s: heating, venting, humidity_max, vpd and co2 do", q, what)
+	case !(a.Value >= least && a.Value <= most):
+		return greenhouse.Invalid("adjustment_invalid", "the %s of %s is %v: it takes %v to %v", what, q, a.Value, least, most)
+	case d <= 0 || d > longest:
+		return greenhouse.Invalid("adjustment_invalid", "the %s of %s stands for %s: it ends by itself after %s at most", what, q, d, longest)
+	}
+	return checkText("reason", a.Reason, 256)
 }
 
 // checkControl checks the parameters of the control blocks; 0 takes the default.

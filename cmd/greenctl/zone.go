@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +17,7 @@ import (
 func newZone(a *app) *cobra.Command {
 	c := noun("zone", "Compartments: targets, modes, overrides, why, the dashboard",
 		newZoneCreate(a), newZoneList(a), newZoneGet(a), newZoneEdit(a), newZoneDelete(a), newZoneTarget(a), newZoneMode(a),
-		newZoneOverride(a), newZoneRelease(a), newZoneWhy(a), newZoneWhyNot(a), newZoneWatch(a))
+		newZoneOverride(a), newZoneRelease(a), newZoneWhy(a), newZoneWhyNot(a), newZoneSchedule(a), newZoneWatch(a))
 	c.Aliases = []string{"zones"}
 	return c
 }
@@ -127,12 +125,7 @@ func newZoneGet(a *app) *cobra.Command {
 		if err := a.showTable(t); err != nil {
 			return err
 		}
-		t = table{columns: []string{"TARGET", "DAY", "NIGHT", "UNIT"}}
-		for _, q := range slices.Sorted(maps.Keys(z.Targets)) {
-			spec, _ := greenhouse.ParseQuantity(string(q))
-			t.rows = append(t.rows, []string{string(q), fmt.Sprint(z.Targets[q].Day), fmt.Sprint(z.Targets[q].Night), string(spec.Unit)})
-		}
-		if len(t.rows) == 0 {
+		if t = targetsTable(z, a.now()); len(t.rows) == 0 {
 			return nil
 		}
 		a.blank()
@@ -163,92 +156,6 @@ func newZoneDelete(a *app) *cobra.Command {
 	w.add(c.Flags())
 	c.ValidArgsFunction = a.complete(zoneNames)
 	return c
-}
-
-func newZoneTarget(a *app) *cobra.Command {
-	var w writeFlags
-	var day, night float64
-	var clear bool
-	c := verb("target ID QUANTITY [VALUE]", "Set or clear a target: heating, venting, humidity_max, vpd, co2, dli, ph, ec, soil_moisture",
-		"  greenctl zone target north heating 19\n  greenctl zone target north heating --day 20 --night 16\n  greenctl zone target north co2 --clear", args("ID", "QUANTITY", "[VALUE]"), nil)
-	c.RunE = a.with(func(ctx context.Context, cl *client.Client, args []string) error {
-		id, err := zoneArg(args[0])
-		if err != nil {
-			return err
-		}
-		q, err := greenhouse.ParseQuantity(args[1])
-		if err != nil {
-			return err
-		}
-		r, err := targetRequest(c, args[2:], day, night, clear)
-		if err != nil {
-			return err
-		}
-		var z api.Zone
-		if clear {
-			z, err = cl.ClearTarget(ctx, id, q.Quantity, w.write())
-		} else {
-			z, err = cl.SetTarget(ctx, id, q.Quantity, r, w.write())
-		}
-		if err != nil {
-			return explainStale(err, nil, map[string]any{"targets": map[string]any{args[1]: wantedTarget(r)}})
-		}
-		return a.showZone(z)
-	})
-	c.Flags().Float64Var(&day, "day", 0, "by day")
-	c.Flags().Float64Var(&night, "night", 0, "by night")
-	c.Flags().BoolVar(&clear, "clear", false, "have no target")
-	w.add(c.Flags())
-	c.ValidArgsFunction = a.complete(zoneNames)
-	return c
-}
-
-// wantedTarget is a target as the record would have it, nil for none.
-func wantedTarget(r api.TargetRequest) any {
-	t := map[string]any{}
-	if r.Value != nil {
-		t["day"], t["night"] = *r.Value, *r.Value
-	}
-	if r.Day != nil {
-		t["day"] = *r.Day
-	}
-	if r.Night != nil {
-		t["night"] = *r.Night
-	}
-	if len(t) == 0 {
-		return nil
-	}
-	return t
-}
-
-// targetRequest reads the value from the argument or the two flags.
-func targetRequest(c *cobra.Command, args []string, day, night float64, clear bool) (api.TargetRequest, error) {
-	var r api.TargetRequest
-	byDay, byNight := c.Flags().Changed("day"), c.Flags().Changed("night")
-	switch {
-	case clear && (len(args) > 0 || byDay || byNight):
-		return r, greenhouse.Invalid("usage", "--clear takes no value")
-	case clear:
-		return r, nil
-	case len(args) > 0 && (byDay || byNight):
-		return r, greenhouse.Invalid("usage", "give one value, or --day and --night, not both")
-	case len(args) > 0:
-		v, err := strconv.ParseFloat(args[0], 64)
-		if err != nil {
-			return r, greenhouse.Invalid("usage", "target %q is no number", args[0])
-		}
-		r.Value = &v
-	case byDay || byNight:
-		if byDay {
-			r.Day = &day
-		}
-		if byNight {
-			r.Night = &night
-		}
-	default:
-		return r, greenhouse.Invalid("usage", "zone target needs a value").WithHint("%s QUANTITY VALUE, or --day and --night, or --clear", c.CommandPath()+" ID")
-	}
-	return r, nil
 }
 
 func newZoneMode(a *app) *cobra.Command {

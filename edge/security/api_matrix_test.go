@@ -70,6 +70,11 @@ PATCH /v1/zones/{id} grower
 DELETE /v1/zones/{id} admin
 PUT /v1/zones/{id}/targets/{quantity} grower
 DELETE /v1/zones/{id}/targets/{quantity} grower
+GET /v1/zones/{id}/schedule viewer
+PUT /v1/zones/{id}/schedule/{quantity} grower
+DELETE /v1/zones/{id}/schedule/{quantity} grower
+PUT /v1/zones/{id}/adjustments/{quantity} grower
+DELETE /v1/zones/{id}/adjustments/{quantity} grower
 PUT /v1/zones/{id}/mode operator
 PATCH /v1/points/{id} grower
 PUT /v1/points/{id}/override operator

@@ -1,0 +1,174 @@
+package automation
+
+import (
+	"math"
+	"time"
+
+	"greenhouse"
+)
+
+// The quantities whose set-points move over the day, in the order of
+// [SetPoints].
+const (
+	setHeat = iota
+	setVent
+	setRH
+	setVPD
+	setCO2
+	setPoints
+)
+
+// setQuantity returns the quantity of a place in [SetPoints].
+func setQuantity(i int) greenhouse.Quantity {
+	return [setPoints]greenhouse.Quantity{greenhouse.Heating, greenhouse.Venting, greenhouse.HumidityMax, greenhouse.TargetVPD, greenhouse.TargetCO2}[i]
+}
+
+// SetPoints are the set-points of heating, venting, humidity_max, vpd and co2.
+type SetPoints [setPoints]SetPointNow
+
+// Layer is what a set-point comes from. A later one wins over an earlier one, but
+// an offset adds to what it finds.
+type Layer string
+
+// The layers of the precedence stack, weakest first.
+const (
+	LayerNone     Layer = ""         // nobody asked for anything
+	LayerDefault  Layer = "default"  // from another set-point: venting lies a dead zone above heating
+	LayerTarget   Layer = "target"   // the level of day or night
+	LayerSchedule Layer = "schedule" // a curve over the day
+	LayerOffset   Layer = "offset"   // what a grower adds, for a time
+	LayerHold     Layer = "hold"     // a value that takes its place, for a time
+	LayerSafety   Layer = "safety"   // what the limits of the zone leave of it
+)
+
+// SetPointNow is one set-point as it stands.
+type SetPointNow struct {
+	Quantity greenhouse.Quantity
+	Value    float64           // NaN if nobody asked for anything
+	Base     float64           // what target or schedule alone ask for
+	Layer    Layer             // what decided
+	By       string            // who, of an offset or a hold
+	Until    greenhouse.Millis // when that ends by itself; 0: nothing of the kind stands
+}
+
+// course is what the set-points of a zone follow on one date: its curves, worked
+// out for that date and those around it.
+type course struct {
+	zone  *greenhouse.Zone
+	date  int64
+	stops [setPoints][]stop
+}
+
+// look works the curves out, unless they hold already.
+func (c *course) look(cal *calendar, s *Schedule, z *greenhouse.Zone) {
+	if c.zone == z && c.date == cal.from {
+		return
+	}
+	c.zone, c.date = z, cal.from
+	for i := range c.stops {
+		c.stops[i] = nil
+		if knots := z.Schedule[setQuantity(i)]; len(knots) > 0 {
+			c.stops[i] = s.stops(setQuantity(i), knots, time.UnixMilli(cal.from).In(s.Location))
+		}
+	}
+}
+
+// stops works out when the knots of a curve come on a local date, the one before
+// and the one after it. A knot never comes before the one above it in the list,
+// nor after the first of the next date.
+func (s *Schedule) stops(q greenhouse.Quantity, knots greenhouse.Curve, date time.Time) []stop {
+	y, m, d := date.Date()
+	stops := make([]stop, 0, 3*len(knots))
+	usualUp, usualDown := q.Ramps()
+	for day := -1; day <= 1; day++ {
+		noon := time.Date(y, m, d+day, 12, 0, 0, 0, s.Location)
+		at, first := int64(math.MinInt64), len(stops)
+		for _, k := range knots {
+			e, err := k.At.Parse()
+			if err != nil {
+				continue // the registry refuses it
+			}
+			up, down := usualUp, usualDown
+			if k.Ramp > 0 {
+				up, down = k.Ramp, k.Ramp
+			}
+			at = max(at, s.at(e, noon).UnixMilli())
+			stops = append(stops, stop{at: at, value: k.Value, up: up, down: down})
+		}
+		for i := first - 1; i >= 0 && first < len(stops) && stops[i].at > stops[first].at; i-- {
+			stops[i].at = stops[first].at
+		}
+	}
+	return stops
+}
+
+// points works out all set-points at ms.
+func (c *course) points(dst *SetPoints, cal *calendar, z *greenhouse.Zone, t tuning, ms int64, day, trusted bool) {
+	for i := range dst {
+		dst[i] = c.point(i, cal, z, ms, day, trusted)
+	}
+	heat, vent := &dst[setHeat], &dst[setVent]
+	if vent.Layer == LayerNone && !math.IsNaN(heat.Value) {
+		*vent = SetPointNow{Quantity: greenhouse.Venting, Value: heat.Value + t.DeadZone, Base: heat.Base + t.DeadZone, Layer: LayerDefault}
+	}
+	heat.within(math.Inf(-1), t.HeatLimit-limitRoom)
+	vent.within(heat.Value+leastDeadZone, t.HeatLimit)
+	dst[setCO2].within(math.Inf(-1), t.CO2Max)
+}
+
+// limitRoom is how far below the heat limit the set-point of heating stays, K.
+const limitRoom = 2.0
+
+// within keeps a set-point from the limits of the zone.
+func (p *SetPointNow) within(least, most float64) {
+	if v := min(max(p.Value, least), most); !math.IsNaN(p.Value) && v != p.Value && !math.IsNaN(v) {
+		p.Value, p.Layer = v, LayerSafety
+	}
+}
+
+// point works out one set-point by its layers. Without a trusted clock nothing
+// that depends on the time of day counts, nor does an adjustment, for nobody
+// knows when it ends.
+func (c *course) point(i int, cal *calendar, z *greenhouse.Zone, ms int64, day, trusted bool) SetPointNow {
+	q := setQuantity(i)
+	p := SetPointNow{Quantity: q, Value: math.NaN()}
+	t, targeted := z.Targets[q]
+	curve := z.Schedule[q]
+	switch {
+	case len(curve) > 0 && trusted:
+		p.Value, p.Layer = glide(curve[len(curve)-1].Value, c.stops[i], ms), LayerSchedule
+	case len(curve) > 0:
+		p.Value, p.Layer = cautious(q, curve), LayerSchedule
+	case targeted && trusted && i <= setVent:
+		up, down := q.Ramps()
+		p.Value, p.Layer = cal.value(t, up, down, ms), LayerTarget
+	case targeted && i <= setVent:
+		p.Value, p.Layer = cautious(q, greenhouse.Curve{{Value: t.Day}, {Value: t.Night}}), LayerTarget
+	case targeted:
+		p.Value, p.Layer = levelOf(t, day), LayerTarget
+	}
+	p.Base = p.Value
+	if a, ok := z.Offsets[q]; ok && trusted && a.Stands(greenhouse.Millis(ms)) && p.Layer != LayerNone {
+		p.Value, p.Layer, p.By, p.Until = p.Value+a.Value, LayerOffset, a.By, a.ExpiresAt
+	}
+	if a, ok := z.Holds[q]; ok && trusted && a.Stands(greenhouse.Millis(ms)) {
+		p.Value, p.Layer, p.By, p.Until = a.Value, LayerHold, a.By, a.ExpiresAt
+	}
+	return p
+}
+
+// cautious returns the level of a curve for when nobody knows the time: heat a
+// little below the highest, vents at the highest, the lowest of all else.
+func cautious(q greenhouse.Quantity, c greenhouse.Curve) float64 {
+	lo, hi := c[0].Value, c[0].Value
+	for _, k := range c {
+		lo, hi = min(lo, k.Value), max(hi, k.Value)
+	}
+	switch q {
+	case greenhouse.Heating:
+		return hi - 1
+	case greenhouse.Venting:
+		return hi
+	}
+	return lo
+}

@@ -1,0 +1,138 @@
+package automation
+
+import (
+	"math"
+	"time"
+
+	"greenhouse"
+)
+
+// Plan is what a zone's set-points do on one local date, as far as is known
+// now: adjustments that stand are in it until they end.
+type Plan struct {
+	From, Until      time.Time // the date
+	Sunrise, Sunset  time.Time // zero where the sun does not rise or set, or nobody knows where the zone is
+	DayFrom, DayTill time.Time // when the zone's day begins and ends
+	Courses          []Course  // of the quantities that anybody asks for
+}
+
+// Course is the course of one set-point over a date.
+type Course struct {
+	Quantity  greenhouse.Quantity
+	Steps     []Step    // where its curve, or day and night, send it
+	Levels    []float64 // every CourseStep from the beginning of the date
+	Mean      float64   // of the date
+	DayMean   float64   // while it is day in the zone; NaN: never
+	NightMean float64   // while it is night; DIF is the difference
+}
+
+// Step is an instant from which a set-point moves.
+type Step struct {
+	At   time.Time
+	To   float64
+	Ramp float64 // units an hour; 0: at once
+}
+
+// CourseStep is the time between two levels of a [Course].
+const CourseStep = 5 * time.Minute
+
+// PlanDay works out the set-points of a zone for the local date of t.
+func PlanDay(z *greenhouse.Zone, site *greenhouse.Site, location *time.Location, t time.Time) Plan {
+	s := ScheduleOf(z, site, location)
+	var cal calendar
+	var c course
+	cal.look(&s, t)
+	c.look(&cal, &s, z)
+	p := Plan{From: time.UnixMilli(cal.from).In(location), Until: time.UnixMilli(cal.until).In(location)}
+	p.DayFrom, p.DayTill = s.On(t)
+	if rise, set, ok := SunTimes(t.In(location), s.Latitude, s.Longitude); ok && (s.Latitude != 0 || s.Longitude != 0) {
+		p.Sunrise, p.Sunset = rise, set
+	}
+	var courses [setPoints]Course
+	var days int
+	var byDay, byNight [setPoints]float64
+	for ms := cal.from; ms < cal.until; ms += CourseStep.Milliseconds() {
+		var points SetPoints
+		day := cal.day(ms)
+		c.points(&points, &cal, z, tuningOf(z.Control), ms, day, true)
+		if day {
+			days++
+		}
+		for i := range points {
+			courses[i].Levels = append(courses[i].Levels, points[i].Value)
+			if day {
+				byDay[i] += points[i].Value
+			} else {
+				byNight[i] += points[i].Value
+			}
+		}
+	}
+	for i := range courses {
+		x := &courses[i]
+		n := len(x.Levels)
+		x.Quantity, x.Mean, x.DayMean, x.NightMean = setQuantity(i), (byDay[i]+byNight[i])/float64(n), byDay[i]/float64(days), byNight[i]/float64(n-days)
+		if math.IsNaN(x.Levels[0]) && math.IsNaN(x.Mean) {
+			continue
+		}
+		x.Steps = c.steps(i, &cal, z, location)
+		p.Courses = append(p.Courses, *x)
+	}
+	return p
+}
+
+// steps lists where a set-point is sent on the date of the calendar.
+func (c *course) steps(i int, cal *calendar, z *greenhouse.Zone, location *time.Location) []Step {
+	stops := c.stops[i]
+	if t, ok := z.Targets[setQuantity(i)]; ok && len(stops) == 0 && t.Day != t.Night && !cal.always {
+		up, down := 0.0, 0.0
+		if i <= setVent {
+			up, down = setQuantity(i).Ramps()
+		}
+		for _, k := range cal.knots {
+			stops = append(stops, stop{at: k.at, value: levelOf(t, k.day), up: up, down: down})
+		}
+	}
+	var steps []Step
+	for k, s := range stops {
+		if s.at < cal.from || s.at >= cal.until {
+			continue
+		}
+		ramp := s.up
+		if k > 0 && stops[k-1].value > s.value {
+			ramp = s.down
+		}
+		steps = append(steps, Step{At: time.UnixMilli(s.at).In(location), To: s.value, Ramp: ramp})
+	}
+	return steps
+}
+
+// CheckCurves refuses set-points of which venting would come nearer to heating
+// than it may at any time of the year: control would keep them apart, but nobody
+// would get what they asked for.
+func CheckCurves(z *greenhouse.Zone, site *greenhouse.Site, location *time.Location, year int) error {
+	if len(z.Schedule[greenhouse.Heating]) == 0 && len(z.Schedule[greenhouse.Venting]) == 0 {
+		return nil // day and night are compared by the registry
+	}
+	if _, ok := z.Targets[greenhouse.Venting]; !ok && len(z.Schedule[greenhouse.Venting]) == 0 {
+		return nil // venting follows heating
+	}
+	plain := *z
+	plain.Offsets, plain.Holds = nil, nil
+	s := ScheduleOf(&plain, site, location)
+	for month := time.January; month <= time.December; month++ {
+		var cal calendar
+		var c course
+		cal.look(&s, time.Date(year, month, 21, 12, 0, 0, 0, location))
+		c.look(&cal, &s, &plain)
+		for ms := cal.from; ms < cal.until; ms += CourseStep.Milliseconds() {
+			heat, vent := c.point(setHeat, &cal, &plain, ms, true, true), c.point(setVent, &cal, &plain, ms, true, true)
+			if vent.Value < heat.Value+leastDeadZone {
+				at := time.UnixMilli(ms).In(location)
+				return greenhouse.Invalid("targets_inverted", "on %s at %s zone %s would vent above %.1f °C and heat below %.1f °C: venting must lie at least %d K above heating",
+					at.Format("2 January"), at.Format("15:04"), z.ID, vent.Value, heat.Value, leastDeadZone).
+					WithHint("give venting a curve that lies above that of heating, or clear its target: it then follows heating")
+			}
+		}
+	}
+	return nil
+}
