@@ -63,8 +63,12 @@ func TestFlappingNodeIsNotToldAnewEachTime(t *testing.T) {
 	if len(ids) < 2 || len(ids) > 20 {
 		t.Errorf("got %d commands in 60 sessions, want one for each deadline", len(ids))
 	}
+	w.run(10 * time.Minute) // told in vain, with growing pauses
+	w.cut("north/fan", true)
+	w.run(5 * time.Second)
+	w.cut("north/fan", false) // another session is asked at once, whatever the last ones did
 	w.device("north/fan").mute = false
-	w.run(2 * time.Minute)
+	w.run(65 * time.Second)
 	if l, ok := w.ctl.Level("north/fan"); !ok || !l.Known || l.Reported != 0 {
 		t.Errorf("got %+v, want its level known once it answers", l)
 	}

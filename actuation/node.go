@@ -85,7 +85,7 @@ func (c *Controller) returned(a *actuator, absence time.Duration, now time.Time)
 	}
 	a.known, a.differs, a.confirmed = false, time.Time{}, false
 	if o := a.hold; o != nil && o.silent() && o.cmd.Value == a.spec.Safe {
-		o.nextTry = now // nobody answered it yet: the same one again, not one more for every session
+		o.nextTry, o.tries = now, 0 // nobody answered it yet: the same one again, not one more for every session
 	} else {
 		c.void(a, now)
 	}
