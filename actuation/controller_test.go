@@ -540,3 +540,44 @@ func TestFirstDecisionForSafeIsNoNews(t *testing.T) {
 		t.Errorf("got %+v, %v", v, ok)
 	}
 }
+
+// TestJammedVentKeepsItsMoves tells a vent that stands still at 0.4 one position
+// after the other for an hour: the drive is spared, its moves are not used up,
+// and what safety wants goes at once all the same.
+func TestJammedVentKeepsItsMoves(t *testing.T) {
+	const vent = greenhouse.PointID("north/vent")
+	w := newWorld(t)
+	out := w.add(vent, greenhouse.ClassVent)
+	w.want(vent, 0.4)
+	w.run(2 * time.Minute)
+	wantLevel(t, out, 0.4, "before it jams")
+	w.device(vent).refuse = greenhouse.CommandNoEffect
+	before := len(w.sent)
+	for _, level := range []float64{0.6, 0, 0.8, 0, 0.5, 0, 0.7, 0, 0.9, 0, 0.6, 0} {
+		w.want(vent, level)
+		w.run(5 * time.Minute)
+		if c, on := w.condition("actuator_lockout"); on {
+			t.Fatalf("its moves are used up: %s", c.Text)
+		}
+	}
+	tries := 0
+	for _, c := range w.sent[before:] {
+		if c.Op == greenhouse.OpSet {
+			tries++
+		}
+	}
+	if tries > 14 {
+		t.Errorf("told %d times in an hour", tries)
+	}
+	if _, on := w.condition("effect_missing"); !on {
+		t.Error("nobody is told")
+	}
+	w.want(vent, 0.6)
+	w.run(2 * time.Minute)
+	before = len(w.sent)
+	w.claims[vent] = []greenhouse.Claim{{Priority: greenhouse.PrioritySafety, Owner: "frost", Value: 0, Reason: "frost", Urgent: true}}
+	w.run(3 * time.Second)
+	if len(w.sent) == before {
+		t.Error("safety waits for the drive to be spared")
+	}
+}

@@ -143,15 +143,21 @@ func causePrefix(p greenhouse.Priority) string {
 	return "loop:"
 }
 
+// stuck reports whether the device was told several times in vain.
+func (a *actuator) stuck() bool {
+	return a.failed == greenhouse.CommandNoEffect && a.failures >= alarmFailures
+}
+
 // relent lets another level be ordered soon though the last one failed. The safe
 // one goes at once; any other waits a little, lest a device that does something
 // else than it is told be chased from level to level.
 func (a *actuator) relent(now time.Time) {
 	soon := now.Add(backoff(a.failures))
 	switch {
+	case a.stuck() && a.spec.Modulating && !a.safety(): // people know, and another position helps no more than the last
 	case a.failures == 0 || a.level == a.spec.Safe || a.safety():
 		a.retryAt = time.Time{}
-	case a.failed == greenhouse.CommandNoEffect && a.failures >= alarmFailures: // it is stuck, people know
+	case a.stuck():
 	case soon.Before(a.retryAt):
 		a.retryAt = soon
 	}

@@ -101,6 +101,22 @@ func (e *Equipment) Drive(spec greenhouse.ClassSpec, level float64, now time.Tim
 	}
 }
 
+// Stay notes that the device did not move and is where it says: what was driven in
+// vain wore nothing but the drive, which was counted when it was told.
+func (e *Equipment) Stay(spec greenhouse.ClassSpec, level float64, now time.Time) {
+	if !spec.Modulating {
+		e.Drive(spec, level, now)
+		return
+	}
+	switch was := e.Level; {
+	case was == 0 && level > 0:
+		e.OnSince = now
+	case was > 0 && level == 0:
+		e.stopped(spec, now)
+	}
+	e.Level = level
+}
+
 // stopped notes the end of a run.
 func (e *Equipment) stopped(spec greenhouse.ClassSpec, now time.Time) {
 	e.OffSince = now

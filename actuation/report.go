@@ -112,8 +112,11 @@ func (c *Controller) noteLevel(o *order, status greenhouse.CommandState, value f
 		return
 	}
 	a.reported, a.known, a.reportedAt = value, true, now
-	if status == greenhouse.CommandDone || status == greenhouse.CommandNoEffect {
+	switch status {
+	case greenhouse.CommandDone:
 		c.driven(a, value, now)
+	case greenhouse.CommandNoEffect:
+		a.eq.Stay(a.spec, value, now)
 	}
 }
 

@@ -112,7 +112,7 @@ func (c *Controller) unheld(o *order, now time.Time) {
 		a.retryAt = now.Add(backoff(a.failures))
 	default:
 		a.retryAt = now.Add(backoff(a.failures))
-		if o.cmd.State == greenhouse.CommandNoEffect && a.failures >= alarmFailures && o.cmd.Value != a.spec.Safe {
+		if a.stuck() && (o.cmd.Value != a.spec.Safe || a.spec.Modulating) {
 			a.retryAt = now.Add(stuckBackoff) // it is stuck, people know: no endless tries
 		}
 		a.tryStop = a.tryStop || o.cmd.Value == a.spec.Safe

@@ -23,6 +23,7 @@ func Decide(in *Input, st *State) *Decision {
 	st.learn()
 	st.protect()
 	st.dry()
+	st.supervise()
 	st.heat()
 	st.responds()
 	st.ventilate()

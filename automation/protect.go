@@ -25,6 +25,7 @@ func (l Limit) Step(active bool, y float64) bool {
 
 // The limits that are the same for all zones.
 const (
+	frostNear    = 1.5    // K above the frost limit where people are warned
 	limitBand    = 1.0    // K that a temperature limit must be left by
 	co2Warns     = 2500.0 // ppm, people are warned
 	co2Dangerous = 5000.0 // ppm, nobody may stay (OSHA, eight hours)
@@ -34,6 +35,7 @@ const (
 // safety is which protections act.
 type safety struct {
 	frost, hot        bool
+	near              bool // frost is
 	co2, co2Dangerous bool
 }
 
@@ -49,6 +51,7 @@ func (st *State) protect() {
 	if !air.ok() || s.frost && s.hot {
 		s.frost, s.hot = false, false
 	}
+	s.near = air.ok() && !s.hot && Limit{At: t.FrostLimit + frostNear, Ends: t.FrostLimit + frostNear + limitBand}.Step(s.near, air.Lo)
 	if gas.ok() {
 		s.co2 = Limit{At: t.CO2Max, Ends: t.CO2Max - co2Left, Above: true}.Step(s.co2, gas.Hi)
 		s.co2Dangerous = Limit{At: co2Dangerous, Ends: co2Dangerous - co2Left, Above: true}.Step(s.co2Dangerous, gas.Hi)

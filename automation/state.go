@@ -30,20 +30,21 @@ type State struct {
 	seen         [quantities]seen
 	aim          aims
 
-	cal     calendar
-	course  course
-	safety  safety
-	heating heating
-	venting venting
-	drying  drying
-	gas     gassing
-	light   lighting
-	misting misting
-	screen  screening
-	flat    flat
-	learned learned
-	backup  backup
-	alarms  [alarmCount]alarm
+	cal      calendar
+	course   course
+	safety   safety
+	heating  heating
+	venting  venting
+	drying   drying
+	gas      gassing
+	light    lighting
+	misting  misting
+	screen   screening
+	flat     flat
+	learned  learned
+	watching supervising
+	backup   backup
+	alarms   [alarmCount]alarm
 }
 
 // binding is what a zone is made of, worked out anew when that changes.

@@ -176,6 +176,9 @@ func (st *State) ventOff() {
 // ventBlocked reports whether heat forbids venting for temperature.
 func (st *State) ventBlocked() (bool, reason) {
 	h := &st.heating
+	if st.watching.stuck {
+		return false, whyNone // vents are all there is against heat that nobody can end
+	}
 	if h.last.now() {
 		return true, whyVentHeat
 	}

@@ -34,6 +34,8 @@ const (
 	alarmWet
 	alarmSaturated
 	alarmNoHeat
+	alarmStuckOn
+	alarmFrostNear
 	alarmCount
 )
 
@@ -77,6 +79,10 @@ func (k alarmKind) what() (code string, s greenhouse.Severity, text string) {
 		return "humidity_saturated", greenhouse.Warning, "the humidity has been at the end of its scale for an hour: its sensor tells nothing"
 	case alarmNoHeat:
 		return "heat_no_response", greenhouse.Warning, "full heat for twenty minutes moved the air by %.1f K only: heater or sensor, or it is too cold outside"
+	case alarmStuckOn:
+		return "heater_stuck_on", greenhouse.Critical, "the air rose by %.1f K while heat is off and nothing else warms: a heater is stuck on, vents open early; cut its power"
+	case alarmFrostNear:
+		return "frost_near", greenhouse.Warning, "the air fell to %.1f °C, close to the frost limit"
 	}
 	return "", greenhouse.Info, ""
 }
@@ -171,6 +177,10 @@ func (st *State) alarming(k alarmKind) (bool, float64) {
 		return st.drying.wet >= 30*time.Minute && st.wantsDry(), cropWet
 	case alarmSaturated:
 		return st.drying.saturated >= time.Hour, 0
+	case alarmStuckOn:
+		return st.watching.stuck, st.watching.rose
+	case alarmFrostNear:
+		return st.safety.near, air.Lo
 	case alarmNoHeat:
 		return st.heating.full >= noResponse && air.Value-st.heating.from < leastResponse, air.Value - st.heating.from
 	}
