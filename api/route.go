@@ -12,6 +12,7 @@ const (
 	PathVersion     = "/v1/version"
 	PathStatus      = "/v1/status"
 	PathDoctor      = "/v1/doctor"
+	PathConfig      = "/v1/config"
 	PathHealthz     = "/v1/healthz"
 	PathReady       = "/v1/ready"
 	PathMetrics     = "/metrics"
@@ -299,6 +300,7 @@ func routesAdmin() []Route {
 		return Route{Method: method, Path: path, Role: role, ID: id, What: what, Demo: true}
 	}
 	return []Route{
+		admin(http.MethodGet, PathConfig, "config-get", "The configuration in force, without secrets"),
 		admin(http.MethodPatch, PathSite, "site-edit", "Change the site"),
 		admin(http.MethodPost, PathCARotate, "ca-rotate", "Replace the certificate authority, with an overlap"),
 		admin(http.MethodGet, PathBackup, "backup", "A snapshot of the registry, streamed"),

@@ -14,6 +14,11 @@ type Version struct {
 	Schema  int    `json:"schema,omitempty" doc:"version of the registry file"`
 }
 
+// Config is the configuration in force. Values that could be secret are left out.
+type Config struct {
+	Settings map[string]any `json:"settings" doc:"by section and key, as in the file"`
+}
+
 // Health answers the two probes.
 type Health struct {
 	OK     bool     `json:"ok"`

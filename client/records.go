@@ -61,6 +61,11 @@ func (c *Client) Doctor(ctx context.Context) (api.Doctor, error) {
 	return get[api.Doctor](ctx, c, api.PathDoctor, nil)
 }
 
+// Config returns the configuration in force.
+func (c *Client) Config(ctx context.Context) (api.Config, error) {
+	return get[api.Config](ctx, c, api.PathConfig, nil)
+}
+
 // Site returns the site.
 func (c *Client) Site(ctx context.Context) (api.Site, error) {
 	return get[api.Site](ctx, c, api.PathSite, nil)

@@ -23,7 +23,8 @@ func (d *Daemon) openServer() error {
 	deps := server.Deps{Store: d.store, Journal: d.journal, Telemetry: d.telemetry, Actuation: drives{d}, Stopper: drives{d}, Automation: decisions{d},
 		Presence: presence{d}, Broker: &sessions{d: d}, Health: health{d}, Pending: quarantine{d}, Authority: authority{d}, Sim: d.opts.Sim}
 	s, err := server.New(deps, server.Options{Version: api.Version{Version: d.opts.Version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, API: "v1"},
-		DataDir: d.opts.DataDir, Hosts: d.hosts(), TLS: shown(d.opts.APIListen, d.apiTLS), NodeTLS: shown(d.opts.MQTTSListen, d.mqttTLS), Now: d.opts.Now, Log: d.log})
+		DataDir: d.opts.DataDir, Hosts: d.hosts(), TLS: shown(d.opts.APIListen, d.apiTLS), NodeTLS: shown(d.opts.MQTTSListen, d.mqttTLS), Now: d.opts.Now, Log: d.log,
+		Limits: d.opts.API, Settings: d.opts.Settings})
 	if err != nil {
 		return err
 	}

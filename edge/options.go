@@ -38,6 +38,9 @@ type Options struct {
 	APITLS    *tls.Config // certificate of APIListen; nil: of the daemon's own authority
 	Hosts     []string    // names of this machine beside those it knows, for certificate and API
 
+	API      server.Limits  // limits of the API; its own defaults
+	Settings map[string]any // the configuration in force, for whoever asks for support; nil: not shown
+
 	// APIListeners are further listeners of the API, in memory. Who can reach them
 	// may do everything, as over the socket. Stop closes them.
 	APIListeners []net.Listener

@@ -195,7 +195,7 @@ func open(t testing.TB, change ...func(*server.Deps, *server.Options)) *house {
 	h.engine = must(telemetry.Open(telemetry.Options{Dir: filepath.Join(dir, "telemetry"), MinFree: -1}))(t)
 	t.Cleanup(func() { _ = h.engine.Close(context.Background()) })
 	deps := server.Deps{Store: h.store, Journal: h.journal, Telemetry: h.engine, Actuation: h.world, Stopper: h.world, Automation: h.world, Presence: h.world, Broker: brokerOf{h.world}, Health: h.world}
-	opts := server.Options{Version: api.Version{Version: "1.2.3", API: "v1"}, DataDir: dir, Hosts: []string{"greenhouse.example"}, TokenRate: 1e6, TokenBurst: 1e6}
+	opts := server.Options{Version: api.Version{Version: "1.2.3", API: "v1"}, DataDir: dir, Hosts: []string{"greenhouse.example"}, Limits: server.Limits{Rate: 1e6, Burst: 1e6}}
 	for _, c := range change {
 		c(&deps, &opts)
 	}

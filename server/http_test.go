@@ -198,7 +198,7 @@ func TestTokens(t *testing.T) {
 }
 
 func TestRateLimits(t *testing.T) {
-	h := open(t, func(_ *server.Deps, o *server.Options) { o.TokenRate, o.TokenBurst = 0.001, 5 })
+	h := open(t, func(_ *server.Deps, o *server.Options) { o.Limits.Rate, o.Limits.Burst = 0.001, 5 })
 	viewer := h.as(api.RoleViewer)
 	got := map[string]int{}
 	for range 8 {

@@ -65,7 +65,7 @@ func (f *far) dial(t *testing.T, ip byte) (net.Conn, string) {
 // One address cannot take all connections; running out of files does not end
 // the listener.
 func TestConnectionsAreBounded(t *testing.T) {
-	h := open(t, func(_ *server.Deps, o *server.Options) { o.MaxPerAddress = 2 })
+	h := open(t, func(_ *server.Deps, o *server.Options) { o.Limits.PerAddress = 2 })
 	l := &far{conns: make(chan net.Conn), errs: make(chan error), done: make(chan struct{})}
 	go func() { _ = h.server.ServeRemote(l) }()
 	first, answer := l.dial(t, 7)

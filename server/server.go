@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -126,19 +127,29 @@ type Deps struct {
 
 // Options say how the API is served. The zero value serves.
 type Options struct {
-	Version        api.Version
-	DataDir        string           // for the doctor's look at the disk; "": not looked at
-	Hosts          []string         // names of this machine that TLS clients may use, beside addresses and localhost
-	TLS            *tls.Config      // of ServeRemote's listener, for the doctor's look at its certificate; nil: no TLS
-	NodeTLS        *tls.Config      // the same of the listener for nodes
-	TokenRate      float64          // requests a second a token; 0: 50
-	TokenBurst     int              // requests at once a token; 0: 200
-	MaxConnections int              // a listener; 0: 1024
-	MaxPerAddress  int              // connections of one address; 0: 64; loopback is not counted
-	MaxEvents      int              // event streams; 0: 64
-	MaxLive        int              // live streams; 0: 32
-	Now            func() time.Time // nil: time.Now
-	Log            *slog.Logger     // nil: discarded
+	Version   api.Version
+	DataDir   string      // for the doctor's look at the disk; "": not looked at
+	Hosts     []string    // names of this machine that TLS clients may use, beside addresses and localhost
+	TLS       *tls.Config // of ServeRemote's listener, for the doctor's look at its certificate; nil: no TLS
+	NodeTLS   *tls.Config // the same of the listener for nodes
+	Limits    Limits
+	Settings  map[string]any   // the configuration in force, shown to admins; nil: none is shown
+	MaxEvents int              // event streams; 0: 64
+	MaxLive   int              // live streams; 0: 32
+	Now       func() time.Time // nil: time.Now
+	Log       *slog.Logger     // nil: discarded
+}
+
+// Limits bound what callers can cost. Zero fields take the default named beside them.
+type Limits struct {
+	Rate        float64 // requests a second of one token; 50
+	Burst       int     // requests at once of one token; 200
+	Connections int     // of a listener; 1024
+	PerAddress  int     // connections from one address, loopback excepted; 64
+}
+
+func (l Limits) withDefaults() Limits {
+	return Limits{Rate: cmp.Or(l.Rate, 50), Burst: cmp.Or(l.Burst, 200), Connections: cmp.Or(l.Connections, 1024), PerAddress: cmp.Or(l.PerAddress, 64)}
 }
 
 // Server answers the API. Make one with [New].
@@ -181,7 +192,7 @@ func New(d Deps, o Options) (*Server, error) {
 	for _, h := range o.Hosts {
 		s.hosts = append(s.hosts, strings.ToLower(h))
 	}
-	s.limits = limits{rate: rate.Limit(o.TokenRate), burst: o.TokenBurst, byKey: map[string]*rate.Limiter{}}
+	s.limits = limits{rate: rate.Limit(o.Limits.Rate), burst: o.Limits.Burst, byKey: map[string]*rate.Limiter{}}
 	s.guesses, s.userGuesses = newGuesses(guessesPerAddress), newGuesses(guessesPerUser)
 	s.hash = newSlots(1)
 	s.refusal = refusals{last: map[string]time.Time{}}
@@ -212,18 +223,7 @@ func (d Deps) whole() error {
 }
 
 func (o Options) withDefaults() Options {
-	if o.TokenRate <= 0 {
-		o.TokenRate = 50
-	}
-	if o.TokenBurst <= 0 {
-		o.TokenBurst = 200
-	}
-	if o.MaxConnections <= 0 {
-		o.MaxConnections = 1024
-	}
-	if o.MaxPerAddress <= 0 {
-		o.MaxPerAddress = 64
-	}
+	o.Limits = o.Limits.withDefaults()
 	if o.MaxEvents <= 0 {
 		o.MaxEvents = 64
 	}
@@ -296,7 +296,7 @@ func (s *Server) serve(l net.Listener, h http.Handler) error {
 	}
 	s.open = append(s.open, srv)
 	s.mu.Unlock()
-	if err := srv.Serve(newLimited(l, s.opts.MaxConnections, s.opts.MaxPerAddress)); !errors.Is(err, http.ErrServerClosed) {
+	if err := srv.Serve(newLimited(l, s.opts.Limits.Connections, s.opts.Limits.PerAddress)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve API on %s: %w", l.Addr(), err)
 	}
 	return nil

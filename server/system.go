@@ -21,6 +21,7 @@ func (s *Server) mountSystem(m *mount, mux *http.ServeMux) {
 	handle(m, "ready", s.ready)
 	handle(m, "status", s.status)
 	handle(m, "doctor", s.doctor)
+	handle(m, "config-get", s.getConfig)
 	handle(m, "backup", s.backup, streamOfBytes("application/octet-stream"))
 	handle(m, "openapi", func(context.Context, *none) (*streamed, error) { return openapi(m) }, streamOfBytes("application/vnd.oai.openapi+json"))
 	handle(m, "metrics", s.getMetrics, streamOfBytes("application/openmetrics-text"))

@@ -28,6 +28,13 @@ type config struct {
 		ClientCA      string `mapstructure:"client_ca"`       // PEM file of who must have signed a client's certificate; "" for none
 		MaxClients    int    `mapstructure:"max_clients"`     // connections in all
 		MaxPerAddress int    `mapstructure:"max_per_address"` // connections from one address, loopback excepted
+
+		MaxPending     int           `mapstructure:"max_pending"`     // connections that have not logged in
+		Rate           float64       `mapstructure:"rate"`            // packets a second of one client before it has to wait, loopback excepted; 0 for no bound
+		Burst          int           `mapstructure:"burst"`           // packets above the rate
+		LimitLoopback  bool          `mapstructure:"limit_loopback"`  // limits of one client and one address hold for loopback too
+		ConnectTimeout time.Duration `mapstructure:"connect_timeout"` // from accept to a login
+		WriteTimeout   time.Duration `mapstructure:"write_timeout"`   // for one write to a client
 	} `mapstructure:"mqtt"`
 	API struct {
 		Socket string `mapstructure:"socket"`
@@ -36,6 +43,11 @@ type config struct {
 		Cert   string `mapstructure:"cert"`   // PEM file; "" for the daemon's own authority
 		Key    string `mapstructure:"key"`    // PEM file
 		Hosts  string `mapstructure:"hosts"`  // names of this machine beside its own, separated by commas
+
+		Rate           float64 `mapstructure:"rate"`            // requests a second of one token
+		Burst          int     `mapstructure:"burst"`           // requests at once of one token
+		MaxConnections int     `mapstructure:"max_connections"` // of a listener
+		MaxPerAddress  int     `mapstructure:"max_per_address"` // connections from one address, loopback excepted
 	} `mapstructure:"api"`
 	Control struct {
 		Period time.Duration `mapstructure:"period"` // between two decisions of a zone, 1s to 15s
@@ -66,12 +78,22 @@ func defaults(p api.Places) map[string]any {
 		"mqtt.client_ca":       "",
 		"mqtt.max_clients":     6000,
 		"mqtt.max_per_address": 6000,
+		"mqtt.max_pending":     2000,
+		"mqtt.rate":            200,
+		"mqtt.burst":           1000,
+		"mqtt.limit_loopback":  false,
+		"mqtt.connect_timeout": "5s",
+		"mqtt.write_timeout":   "5s",
 		"api.socket":           p.Socket,
 		"api.group":            "edged",
 		"api.listen":           "",
 		"api.cert":             "",
 		"api.key":              "",
 		"api.hosts":            "",
+		"api.rate":             50,
+		"api.burst":            200,
+		"api.max_connections":  1024,
+		"api.max_per_address":  64,
 		"control.period":       "5s",
 		"telemetry.linger":     "auto",
 		"telemetry.retention":  "10y",
@@ -198,10 +220,6 @@ func (c *config) check() error {
 		return bad("api.cert", c.API.Cert, "goes with api.key: set both, or neither for a certificate of the daemon's own")
 	case c.MQTT.ClientCA != "" && c.MQTT.TLSListen == "":
 		return bad("mqtt.client_ca", c.MQTT.ClientCA, "needs mqtt.tls_listen: certificates of clients exist in TLS only")
-	case c.MQTT.MaxClients < 1 || c.MQTT.MaxClients > 100_000:
-		return bad("mqtt.max_clients", c.MQTT.MaxClients, "must be from 1 to 100000")
-	case c.MQTT.MaxPerAddress < 1:
-		return bad("mqtt.max_per_address", c.MQTT.MaxPerAddress, "must be at least 1")
 	case c.Control.Period < time.Second || c.Control.Period > 15*time.Second:
 		return bad("control.period", c.Control.Period, "must be from 1s to 15s")
 	case !slices.Contains([]string{"auto", "always", "never"}, c.Clock.Trust):
@@ -211,8 +229,40 @@ func (c *config) check() error {
 	case !slices.Contains(logFormats(), c.Log.Format):
 		return bad("log.format", c.Log.Format, "must be text or json")
 	}
+	if err := c.checkLimits(); err != nil {
+		return err
+	}
 	_, err := c.linger()
 	return err
+}
+
+// checkLimits refuses limits that would keep everybody out, or nobody.
+func (c *config) checkLimits() error {
+	for _, l := range []struct {
+		key         string
+		value       float64
+		least, most float64
+	}{
+		{"mqtt.max_clients", float64(c.MQTT.MaxClients), 1, 100_000},
+		{"mqtt.max_per_address", float64(c.MQTT.MaxPerAddress), 1, 100_000},
+		{"mqtt.max_pending", float64(c.MQTT.MaxPending), 1, 100_000},
+		{"mqtt.rate", c.MQTT.Rate, 0, 100_000},
+		{"mqtt.burst", float64(c.MQTT.Burst), 1, 100_000},
+		{"api.rate", c.API.Rate, 0.1, 100_000},
+		{"api.burst", float64(c.API.Burst), 1, 100_000},
+		{"api.max_connections", float64(c.API.MaxConnections), 1, 100_000},
+		{"api.max_per_address", float64(c.API.MaxPerAddress), 1, 100_000},
+	} {
+		if !(l.value >= l.least && l.value <= l.most) {
+			return greenhouse.Invalid("config_invalid", "%s is %g: it must be from %g to %g", l.key, l.value, l.least, l.most)
+		}
+	}
+	for key, d := range map[string]time.Duration{"mqtt.connect_timeout": c.MQTT.ConnectTimeout, "mqtt.write_timeout": c.MQTT.WriteTimeout} {
+		if d < time.Second || d > time.Minute {
+			return greenhouse.Invalid("config_invalid", "%s is %v: it must be from 1s to 1m", key, d)
+		}
+	}
+	return nil
 }
 
 func logLevels() []string { return []string{"debug", "info", "warn", "error"} }

@@ -107,14 +107,24 @@ func below(prefix string, known map[string]any) string {
 
 // checkTypes refuses a value of the wrong type, wherever it came from.
 func checkTypes(v *viper.Viper) error {
-	for _, key := range []string{"mqtt.max_clients", "mqtt.max_per_address"} {
+	for _, key := range []string{"mqtt.max_clients", "mqtt.max_per_address", "mqtt.max_pending", "mqtt.burst", "api.burst", "api.max_connections", "api.max_per_address"} {
 		if s := v.GetString(key); !isInt(s) {
 			return greenhouse.Invalid("config_invalid", "%s is %q: it must be a whole number", key, s)
 		}
 	}
-	const period = "control.period"
-	if s := fmt.Sprint(v.Get(period)); !isDuration(s) {
-		return greenhouse.Invalid("config_invalid", "%s is %q: it must be a time with its unit", period, s).WithHint("write 5s")
+	for _, key := range []string{"mqtt.rate", "api.rate"} {
+		if _, err := strconv.ParseFloat(v.GetString(key), 64); err != nil {
+			return greenhouse.Invalid("config_invalid", "%s is %q: it must be a number", key, v.GetString(key))
+		}
+	}
+	const loopback = "mqtt.limit_loopback"
+	if _, err := strconv.ParseBool(v.GetString(loopback)); err != nil {
+		return greenhouse.Invalid("config_invalid", "%s is %q: it must be true or false", loopback, v.GetString(loopback))
+	}
+	for _, key := range []string{"control.period", "mqtt.connect_timeout", "mqtt.write_timeout"} {
+		if s := fmt.Sprint(v.Get(key)); !isDuration(s) {
+			return greenhouse.Invalid("config_invalid", "%s is %q: it must be a time with its unit", key, s).WithHint("write 5s")
+		}
 	}
 	return nil
 }

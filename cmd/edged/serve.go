@@ -13,8 +13,10 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"greenhouse"
+	"greenhouse/broker"
 	"greenhouse/edge"
 	"greenhouse/pki"
+	"greenhouse/server"
 )
 
 func newServe() *cobra.Command {
@@ -80,7 +82,8 @@ func (c *config) options(log *slog.Logger) (edge.Options, error) {
 		Version: version, DataDir: c.DataDir, Log: log,
 		MQTTListen: c.MQTT.Listen, MQTTSListen: c.MQTT.TLSListen, MaxClients: c.MQTT.MaxClients, MaxPerAddress: c.MQTT.MaxPerAddress,
 		APISocket: c.API.Socket, APIGroup: c.API.Group, APIListen: c.API.Listen, Hosts: hosts,
-		Period: c.Control.Period, Linger: linger, ClockTrust: edge.ClockTrust(c.Clock.Trust),
+		Broker: c.brokerLimits(), API: server.Limits{Rate: c.API.Rate, Burst: c.API.Burst, Connections: c.API.MaxConnections, PerAddress: c.API.MaxPerAddress},
+		Settings: c.shown(), Period: c.Control.Period, Linger: linger, ClockTrust: edge.ClockTrust(c.Clock.Trust),
 	}
 	if err := c.history(&o); err != nil {
 		return o, err
@@ -95,6 +98,16 @@ func (c *config) options(log *slog.Logger) (edge.Options, error) {
 	}
 	o.APITLS, err = serverTLS("api", c.API.Listen, c.API.Cert, c.API.Key)
 	return o, err
+}
+
+// brokerLimits returns the limits of the broker beside those of connections.
+func (c *config) brokerLimits() broker.Limits {
+	l := broker.Limits{Pending: c.MQTT.MaxPending, PendingPerAddress: c.MQTT.MaxPending, LimitLoopback: c.MQTT.LimitLoopback,
+		ConnectTimeout: c.MQTT.ConnectTimeout, WriteTimeout: c.MQTT.WriteTimeout, Rate: c.MQTT.Rate, Burst: c.MQTT.Burst}
+	if l.Rate == 0 {
+		l.Rate = -1 // none; to the broker 0 is its default
+	}
+	return l
 }
 
 // serverTLS loads the certificate of a listener; nil where there is no listener
@@ -144,9 +157,11 @@ func newCheckConfig() *cobra.Command {
 // shown returns the configuration under its own keys.
 func (c *config) shown() map[string]any {
 	return map[string]any{
-		"data_dir":  c.DataDir,
-		"mqtt":      map[string]any{"listen": c.MQTT.Listen, "tls_listen": c.MQTT.TLSListen, "cert": c.MQTT.Cert, "key": c.MQTT.Key, "client_ca": c.MQTT.ClientCA, "max_clients": c.MQTT.MaxClients, "max_per_address": c.MQTT.MaxPerAddress},
-		"api":       map[string]any{"socket": c.API.Socket, "group": c.API.Group, "listen": c.API.Listen, "cert": c.API.Cert, "key": c.API.Key, "hosts": c.API.Hosts},
+		"data_dir": c.DataDir,
+		"mqtt": map[string]any{"listen": c.MQTT.Listen, "tls_listen": c.MQTT.TLSListen, "cert": c.MQTT.Cert, "key": c.MQTT.Key, "client_ca": c.MQTT.ClientCA, "max_clients": c.MQTT.MaxClients, "max_per_address": c.MQTT.MaxPerAddress, "max_pending": c.MQTT.MaxPending,
+			"rate": c.MQTT.Rate, "burst": c.MQTT.Burst, "limit_loopback": c.MQTT.LimitLoopback, "connect_timeout": c.MQTT.ConnectTimeout.String(), "write_timeout": c.MQTT.WriteTimeout.String()},
+		"api": map[string]any{"socket": c.API.Socket, "group": c.API.Group, "listen": c.API.Listen, "cert": c.API.Cert, "key": c.API.Key, "hosts": c.API.Hosts,
+			"rate": c.API.Rate, "burst": c.API.Burst, "max_connections": c.API.MaxConnections, "max_per_address": c.API.MaxPerAddress},
 		"control":   map[string]any{"period": c.Control.Period.String()},
 		"telemetry": map[string]any{"linger": c.Telemetry.Linger, "retention": c.Telemetry.Retention, "max_bytes": c.Telemetry.MaxBytes, "min_free": c.Telemetry.MinFree},
 		"clock":     map[string]any{"trust": c.Clock.Trust},

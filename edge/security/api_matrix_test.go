@@ -86,6 +86,7 @@ POST /v1/alarms/{id}/shelve operator
 PATCH /v1/site admin
 POST /v1/ca/rotate admin
 GET /v1/backup admin
+GET /v1/config admin
 GET /v1/accounts admin
 POST /v1/accounts admin
 DELETE /v1/accounts/{name} admin
