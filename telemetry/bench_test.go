@@ -182,11 +182,11 @@ func TestBytesPerSample(t *testing.T) {
 		period          time.Duration
 		max             float64
 	}{
-		{10, 10, 10 * time.Second, 0.55},
-		{20, 5, 10 * time.Second, 0.70},
-		{50, 2, 10 * time.Second, 1.00},
-		{50, 1, 10 * time.Second, 1.60},
-		{2, 10, 10 * time.Second, 0.80},
+		{10, 10, 10 * time.Second, 0.50},
+		{20, 5, 10 * time.Second, 0.60},
+		{50, 2, 10 * time.Second, 0.90},
+		{50, 1, 10 * time.Second, 1.40},
+		{2, 10, 10 * time.Second, 0.65},
 		{20, 5, time.Minute, 1.00},
 	} {
 		c := newClock()

@@ -57,12 +57,52 @@ func TestChunkRoundTrip(t *testing.T) {
 func TestColumnRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := rapid.SliceOfN(rapid.OneOf(rapid.Int64(), rapid.Int64Range(-3, 3), rapid.Just(int64(0)), rapid.SampledFrom([]int64{math.MinInt64, math.MaxInt64})), 1, 200).Draw(t, "v")
+		if rapid.Bool().Draw(t, "even") { // what is stored as digits
+			base := rapid.Int64Range(2, 1<<25).Draw(t, "base")
+			v = rapid.SliceOfN(rapid.Int64Range(0, base-1), 1, 300).Draw(t, "digits")
+		}
 		b := telemetry.EncodeColumn(v, rapid.Bool().Draw(t, "clock"))
 		got, rest, err := telemetry.DecodeColumn(b, len(v))
 		if err != nil || rest != 0 || !slices.Equal(got, v) {
 			t.Fatalf("got %v, %d bytes left, %v; want %v", got, rest, err, v)
 		}
 	})
+}
+
+// TestColumnCodes holds every way to store a column to what it is for: even spread is
+// stored as digits, steady noise in a Rice code, runs by the adaptive coder, each in
+// little more bits than it has entropy; and all come back.
+func TestColumnCodes(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 5))
+	const n = 3000
+	beat, noise, runs, wild := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	for i := range int64(n) {
+		beat[i] = i*10_000 + rnd.Int64N(40)
+		noise[i] = int64(math.Round(200*math.Sin(float64(i)/2000) + 2*rnd.NormFloat64()))
+		runs[i] = i / 100 % 7
+		wild[i] = int64(rnd.Uint64()) >> rnd.UintN(64)
+	}
+	for _, tc := range []struct {
+		name  string
+		v     []int64
+		clock bool
+		coder byte
+		most  float64 // bits a value
+	}{
+		{"beat", beat, true, 2, 5.45}, // entropy 5.32
+		{"noise", noise, false, 1, 3.5},
+		{"runs", runs, false, 0, 0.2},
+		{"wild", wild, false, 0, 70},
+	} {
+		b := telemetry.EncodeColumn(tc.v, tc.clock)
+		got, rest, err := telemetry.DecodeColumn(b, n)
+		if err != nil || rest != 0 || !slices.Equal(got, tc.v) {
+			t.Errorf("%s does not come back: %d bytes left, %v", tc.name, rest, err)
+		}
+		if each := float64(len(b)) * 8 / n; b[0]>>4 != tc.coder || each > tc.most {
+			t.Errorf("%s: coder %d, %.2f bits a value; want coder %d, at most %.2f bits", tc.name, b[0]>>4, each, tc.coder, tc.most)
+		}
+	}
 }
 
 func FuzzChunkRoundTrip(f *testing.F) {
@@ -97,6 +137,13 @@ func FuzzDecodeChunk(f *testing.F) {
 		var rows []telemetry.Row
 		for i := range 50 {
 			rows = append(rows, telemetry.Row{At: int64(i) * 10_000, V: math.Round(rnd.NormFloat64()*100) / 10, Q: greenhouse.Quality(rnd.IntN(5))})
+		}
+		f.Add(telemetry.EncodeRows(0, rows))
+	}
+	for _, step := range []int64{40, 3} { // times that are digits, values in a Rice code
+		var rows []telemetry.Row
+		for i := range int64(400) {
+			rows = append(rows, telemetry.Row{At: i*10_000 + rnd.Int64N(step), V: math.Round(rnd.NormFloat64() * 20)})
 		}
 		f.Add(telemetry.EncodeRows(0, rows))
 	}

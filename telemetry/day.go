@@ -39,8 +39,11 @@ const (
 	columnOffset = 1 << 31
 )
 
+// dayFormat is the version of the day files written here. Version 2 added two coders
+// of columns; what has only the one of version 1 is read alike.
+const dayFormat = 2
+
 const (
-	dayFormat    = 1
 	chunksPerTx  = 1000
 	rowsPerTx    = 1 << 20
 	dayMmap      = 256 << 20 // so that growing never waits for readers
@@ -75,6 +78,7 @@ type dayFile struct {
 	gone bool
 	// suspect says that records are missing: what is not found may be lost.
 	suspect bool
+	format  uint64       // as last read
 	used    atomic.Int64 // for the choice of what to close
 }
 
@@ -178,6 +182,7 @@ func (f *dayFile) inspect(tx *bolt.Tx) error {
 		return greenhouse.Unavailable("telemetry_newer", "%s has format %d, this edged knows up to %d", f.path, version, dayFormat).
 			WithHint("run the edged that wrote it, or a newer one")
 	}
+	f.format = version
 	f.suspect = !d.complete()
 	return nil
 }

@@ -187,7 +187,7 @@ func createDay(path string, day int64) (*bolt.DB, error) {
 		if err := putMeta(meta, metaChunks, binary.AppendUvarint(nil, 0)); err != nil {
 			return err
 		}
-		return putMeta(meta, metaFormat, binary.AppendVarint(binary.AppendUvarint(nil, dayFormat), day))
+		return putFormat(meta, day)
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("create day file: %w", err), db.Close())

@@ -56,9 +56,20 @@ func (d *dayTx) total() (int, error) {
 	return int(n), errors.Join(err, dec.err)
 }
 
-// finish counts the new chunks before a commit. A count that cannot be read
-// stays as it is: the file is suspect for good.
+// putFormat says of which format and day the file is.
+func putFormat(meta *bolt.Bucket, day int64) error {
+	return putMeta(meta, metaFormat, binary.AppendVarint(binary.AppendUvarint(nil, dayFormat), day))
+}
+
+// finish completes a transaction before its commit: an older file with something new in
+// it is of the new format, and the new chunks are counted. A count that cannot be
+// read stays as it is: the file is suspect for good.
 func (d *dayTx) finish() error {
+	if d.rowsPut > 0 && d.f.format < dayFormat {
+		if err := putFormat(d.meta, d.f.day); err != nil {
+			return err
+		}
+	}
 	n, err := d.total()
 	if err != nil || d.added == 0 {
 		return nil //nolint:nilerr // told of by inspect

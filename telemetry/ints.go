@@ -3,6 +3,7 @@ package telemetry
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"slices"
 )
 
@@ -13,8 +14,17 @@ const (
 	modeConst  = iota // all alike: no residuals
 	modeDelta         // the value before, plus a constant step
 	modeDouble        // the step before, again
-	modeSmooth        // an exponential mean of what came before: best under noise
+	modeSmooth        // a quick exponential mean of what came before: best under noise
 	modeLine          // a straight line: best for a steady clock with jitter
+	modeSlow          // a slow exponential mean: best where noise hides the course
+)
+
+// The coder of the residuals, in the high half of the byte that has the mode.
+const (
+	modeMask      = 0x0f
+	coderAdaptive = 0x00 // runs and noise that changes
+	coderRice     = 0x10 // steady noise; followed by its parameter
+	coderDigits   = 0x20 // even spread; followed by base and lowest value
 )
 
 // lineShift is the number of fraction bits of the slope of a line.
@@ -25,8 +35,8 @@ var errColumn = errors.New("column does not decode")
 // columns encodes and decodes integer columns. Its scratch space makes it fit
 // for one goroutine at a time.
 type columns struct {
-	u, res, sorted []int64
-	best, try      []byte
+	u, res, sorted  []int64
+	best, try, bits []byte
 }
 
 // append appends the column v to dst; the reader must know its length. clock
@@ -42,10 +52,15 @@ func (c *columns) append(dst []byte, v []int64, clock bool) []byte {
 	c.best = c.best[:0]
 	if clock {
 		c.attempt(modeDelta, v[0], g, median(&c.sorted, c.u))
-		c.attempt(modeLine, v[0], g, slope(c.u))
+		k := slope(c.u)
+		c.attempt(modeLine, v[0], g, k)
+		if whole := (k + 1<<(lineShift-1)) >> lineShift << lineShift; whole != k {
+			c.attempt(modeLine, v[0], g, whole) // the clock's own step, without the error of an estimate
+		}
 	} else {
 		c.attempt(modeDelta, v[0], g, 0)
 		c.attempt(modeSmooth, v[0], g, 0)
+		c.attempt(modeSlow, v[0], g, 0)
 	}
 	c.attempt(modeDouble, v[0], g, 0)
 	return append(dst, c.best...)
@@ -97,12 +112,25 @@ func median(scratch *[]int64, u []int64) int64 {
 	return s[len(s)/2]
 }
 
-// slope returns the mean step of u in units of 2^-lineShift.
+// slope returns the slope of the line through u with the least squares, in units of
+// 2^-lineShift: one through the ends would spread jitter to twice its width.
 func slope(u []int64) int64 {
-	return (u[len(u)-1] << lineShift) / int64(len(u)-1)
+	middle := float64(len(u)-1) / 2
+	var up, across float64
+	for i, x := range u {
+		d := float64(i) - middle
+		up += d * float64(x)
+		across += d * d
+	}
+	k := math.Round(up / across * (1 << lineShift))
+	if math.Abs(k) < 1<<50 {
+		return int64(k)
+	}
+	return 0 // no clock
 }
 
-// attempt encodes with one predictor and keeps the result if it is the shortest.
+// attempt encodes with one predictor, and the coder that goes with its residuals,
+// and keeps the result if it is the shortest.
 func (c *columns) attempt(mode byte, first, g, param int64) {
 	c.res = slices.Grow(c.res[:0], len(c.u))[:len(c.u)-1]
 	residuals(mode, param, c.u, c.res)
@@ -114,13 +142,48 @@ func (c *columns) attempt(mode byte, first, g, param int64) {
 	if mode == modeLine {
 		b = binary.AppendVarint(b, c.center())
 	}
-	w := bitWriter{buf: b}
-	coder := newRLGR()
-	coder.encode(&w, c.res)
-	c.try = w.finish()
+	c.try = c.code(b)
 	if len(c.best) == 0 || len(c.try) < len(c.best) {
 		c.best, c.try = c.try, c.best
 	}
+}
+
+// code appends the residuals to b, which begins with the mode, in the shortest of
+// the three codes.
+func (c *columns) code(b []byte) []byte {
+	w := bitWriter{buf: c.bits[:0]}
+	coder := newRLGR()
+	coder.encode(&w, c.res)
+	c.bits = w.finish()
+	k, rice := bestRice(c.res)
+	low, high := extent(c.res)
+	base, digits := uint64(high-low)+1, math.MaxInt
+	if high-low > 0 && high-low < maxBase {
+		digits = digitsLen(base, len(c.res)) + 24 // for base and lowest value
+	}
+	switch adaptive := 8 * len(c.bits); {
+	case k <= maxRice && rice+8 < adaptive && rice+8 <= digits:
+		b[0] |= coderRice
+		w = bitWriter{buf: append(b, byte(k))}
+		encodeRice(&w, c.res, k)
+	case digits < adaptive:
+		b[0] |= coderDigits
+		w = bitWriter{buf: binary.AppendVarint(binary.AppendUvarint(b, base), low)}
+		encodeDigits(&w, base, low, c.res)
+	default:
+		return append(b, c.bits...)
+	}
+	return w.finish()
+}
+
+// extent returns the lowest and the highest of v. Values so far apart that their
+// distance overflows yield a negative one.
+func extent(v []int64) (low, high int64) {
+	low, high = v[0], v[0]
+	for _, x := range v {
+		low, high = min(low, x), max(high, x)
+	}
+	return low, high
 }
 
 // center moves the residuals so that their median is zero, and returns by how
@@ -150,6 +213,10 @@ func residuals(mode byte, param int64, u, res []int64) {
 			p := (mean + 8) >> 4
 			res[i] = x - p
 			mean += (x - p) << 2
+		case modeSlow:
+			p := (mean + 32) >> 6
+			res[i] = x - p
+			mean += (x - p) << 3
 		case modeLine:
 			res[i] = x - (int64(i+1) * param >> lineShift)
 		}
@@ -178,6 +245,11 @@ func restore(mode byte, param, center, first, g int64, v []int64) {
 			v[i] = first + ((mean+8)>>4+r)*g
 			mean += r << 2
 		}
+	case modeSlow:
+		for i, r := range v {
+			v[i] = first + ((mean+32)>>6+r)*g
+			mean += r << 3
+		}
 	case modeLine:
 		for i, r := range v {
 			v[i] = first + (r+center+(int64(i+1)*param>>lineShift))*g
@@ -190,10 +262,10 @@ func decodeColumn(src []byte, v []int64) ([]byte, error) {
 	if len(v) == 0 {
 		return src, nil
 	}
-	if len(src) == 0 || src[0] > modeLine {
+	if len(src) == 0 || src[0]&modeMask > modeSlow || src[0] == modeConst|coderRice || src[0] == modeConst|coderDigits {
 		return nil, errColumn
 	}
-	mode := src[0]
+	mode, coder := src[0]&modeMask, src[0]&^modeMask
 	d := decoder{b: src[1:]}
 	first := d.varint()
 	if mode == modeConst {
@@ -213,11 +285,34 @@ func decodeColumn(src []byte, v []int64) ([]byte, error) {
 	if d.err != nil {
 		return nil, d.err
 	}
-	r := bitReader{buf: d.b}
-	coder := newRLGR()
-	if !coder.decode(&r, v[1:]) {
+	rest, ok := decodeResiduals(&d, coder, v[1:])
+	if !ok || d.err != nil {
 		return nil, errColumn
 	}
 	restore(mode, param, center, first, g, v)
-	return d.b[r.bytes():], nil
+	return rest, nil
+}
+
+// decodeResiduals fills res, and returns what follows and whether it made sense.
+func decodeResiduals(d *decoder, coder byte, res []int64) (rest []byte, ok bool) {
+	var k uint
+	var base uint64
+	var low int64
+	switch coder {
+	case coderRice:
+		k = uint(d.byte())
+	case coderDigits:
+		base, low = d.uvarint(), d.varint()
+	}
+	r := bitReader{buf: d.b}
+	switch coder {
+	case coderAdaptive:
+		c := newRLGR()
+		ok = c.decode(&r, res)
+	case coderRice:
+		ok = decodeRice(&r, res, k)
+	case coderDigits:
+		ok = decodeDigits(&r, base, low, res)
+	}
+	return d.b[min(r.bytes(), len(d.b)):], ok
 }

@@ -185,7 +185,11 @@ func (s *sealer) fill(f *dayFile, db *bolt.DB, list []packed) (size int64, err e
 	return size, err
 }
 
-// packWriter puts values into a new day file, chunksPerTx to a transaction.
+// packedPerTx bounds what one transaction of packing holds in memory, about 4 MB. Each
+// transaction leaves some freed pages behind, so there are few.
+const packedPerTx = 4000
+
+// packWriter puts values into a new day file, packedPerTx to a transaction.
 type packWriter struct {
 	db *bolt.DB
 	f  *dayFile
@@ -196,7 +200,7 @@ type packWriter struct {
 
 // put runs fn, which puts one value, in a transaction that may hold others.
 func (w *packWriter) put(fn func(*dayTx) error) (err error) {
-	if w.n == chunksPerTx {
+	if w.n == packedPerTx {
 		if err := w.close(); err != nil {
 			return err
 		}

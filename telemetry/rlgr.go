@@ -49,29 +49,11 @@ func (c *rlgr) plain(zero bool) {
 }
 
 func (c *rlgr) putRice(w *bitWriter, v uint64) {
-	k := uint(c.rice >> 3)
-	q := v >> k
-	if q < escape {
-		w.put(1<<(q+1)-2, uint(q)+1)
-		w.put(v&(1<<k-1), k)
-	} else {
-		q = escape
-		w.put(1<<escape-1, escape)
-		w.put(v>>32, 32)
-		w.put(v&0xffffffff, 32)
-	}
-	c.adapt(q)
+	c.adapt(putRice(w, v, uint(c.rice>>3)))
 }
 
 func (c *rlgr) getRice(r *bitReader) uint64 {
-	k := uint(c.rice >> 3)
-	q := uint64(r.ones(escape))
-	var v uint64
-	if q < escape {
-		v = q<<k | r.get(k)
-	} else {
-		v = r.get(32)<<32 | r.get(32)
-	}
+	v, q := getRice(r, uint(c.rice>>3))
 	c.adapt(q)
 	return v
 }
