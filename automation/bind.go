@@ -69,7 +69,7 @@ func (st *State) addSensor(s *Sensor, index int, w where, q quantity, old []sens
 	n.probe = Probe{Stale: cmp.Or(st.tuning.stale, tests.StaleAfter(s.Interval)), Hold: st.tuning.hold}
 	for i := range old {
 		if old[i].point.ID == s.Point.ID && old[i].point.Node == s.Point.Node {
-			n.state, n.alarms, n.apart = old[i].state, old[i].alarms, old[i].apart
+			n.state, n.alarms, n.apart, n.agreed, n.leapt = old[i].state, old[i].alarms, old[i].apart, old[i].agreed, old[i].leapt
 		}
 	}
 	st.sensors = append(st.sensors, n)
@@ -133,6 +133,9 @@ func (st *State) sense(in *Input) {
 // hold their last value.
 func (st *State) vote(q quantity) {
 	out, sensors := &st.seen[q], st.sensors[st.votes[q].from:st.votes[q].to]
+	if q == airTemp {
+		st.unmask(sensors, q.agree())
+	}
 	best := greenhouse.Bad
 	for i := range sensors {
 		best = min(best, sensors[i].now.Quality)

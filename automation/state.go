@@ -28,6 +28,8 @@ type State struct {
 	day          bool
 	clockTrusted bool
 	seen         [quantities]seen
+	paired       bool          // two thermometers have agreed once
+	parted       time.Duration // since they did last, while both are heard
 	aim          aims
 
 	cal      calendar
@@ -90,6 +92,8 @@ type sensor struct {
 	heard  bool
 	raw    float64       // its latest value, whatever it is worth
 	apart  time.Duration // for which it has been far from the median
+	agreed float64       // its value when it last agreed with the only other one
+	leapt  bool          // and has leapt away since
 	alarms [sensorAlarms]alarm
 }
 
