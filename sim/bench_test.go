@@ -3,10 +3,13 @@ package sim_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,12 +17,24 @@ import (
 	"greenhouse/sim"
 )
 
-// figures is what one run measured, by zone and day.
-type figures struct{ rms15, rms, starts, travel, over, band, heat float64 }
-
-func (s figures) list() []float64 {
-	return []float64{s.rms15, s.rms, s.starts, s.travel, s.over, s.band, s.heat}
+// axis is one thing a controller is judged by.
+type axis struct {
+	name  string
+	more  bool    // more is better
+	least float64 // differences below this are none
 }
+
+// axes are what is measured of a run, by zone and day, in the order of the
+// expectations of benchScenario.
+func axes() []axis {
+	return []axis{
+		{"15-min RMSE K", false, 0.02}, {"RMSE K", false, 0.02}, {"starts/d", false, 2}, {"vent travel %/d", false, 20},
+		{"overheat K·h/d", false, 0.3}, {"in band %", true, 1}, {"heat kWh/m²d", false, 0.03},
+	}
+}
+
+// figures are the values of all axes.
+type figures []float64
 
 // benchWeather is one weather with the instant to begin at.
 type benchWeather struct {
@@ -30,7 +45,7 @@ type benchWeather struct {
 
 // benchWeathers returns winter, spring and autumn: measured where the data are
 // there, else synthetic weather of Bleiswijk.
-func benchWeathers(t testing.TB) []benchWeather {
+func benchWeathers(t testing.TB, measured bool) []benchWeather {
 	loc, err := time.LoadLocation("Europe/Amsterdam")
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +57,7 @@ func benchWeathers(t testing.TB) []benchWeather {
 	}
 	read := func(file string, agc bool) sim.Weather {
 		f, err := os.Open(filepath.Join(dir, file))
-		if err != nil {
+		if err != nil || !measured {
 			return nil
 		}
 		defer f.Close()
@@ -70,20 +85,44 @@ func benchWeathers(t testing.TB) []benchWeather {
 	return all
 }
 
-// benchRun measures one controller once. Odd seeds have another greenhouse: by up
-// to 20 % in power, inertia and loss.
-func benchRun(t testing.TB, c contender, days int, plant string, w benchWeather, seed uint64) figures {
-	t.Helper()
-	devices, class := "heater", greenhouse.ClassHeaterContactor
-	switch plant {
-	case "two contactors":
-		devices = "heater, heater.2"
-	case "SSR":
-		class = greenhouse.ClassHeaterSSR
+// benchPlant is one house with its heating, and the parameters that somebody gave
+// our control for it; the defaults where there are none.
+type benchPlant struct {
+	name, preset, heaters string
+	class                 greenhouse.Class
+	control               string
+}
+
+func benchPlants() []benchPlant {
+	return []benchPlant{
+		{"hobby30 with one contactor", "hobby30", "heater", greenhouse.ClassHeaterContactor, ""},
+		{"hobby30 with two contactors", "hobby30", "heater, heater.2", greenhouse.ClassHeaterContactor, ""},
+		{"hobby30 with SSR", "hobby30", "heater", greenhouse.ClassHeaterSSR, ""},
+		// Pipes follow slowly: of four pairs the best on the first weather under seed 0, as
+		// every contender may tune; docs/control.md, section Heating.
+		{"venlo96 with pipes", "venlo96", "heater", greenhouse.ClassHeaterContactor, "heat_kp_per_k: 1, heat_ti_s: 7200"},
 	}
-	s, err := sim.ReadScenario("benchmark", strings.NewReader(benchScenario(fmt.Sprintf("%dd", days+1), devices, class)))
+}
+
+// disturbed returns what differs under a seed: surface, inertia, power and sensor
+// lag, each by up to a fifth. Seed 0 is the plant itself.
+func disturbed(seed uint64) (surface, inertia, power, lag float64) {
+	r := rand.New(rand.NewPCG(seed, 34))
+	by := func() float64 {
+		if seed == 0 {
+			return 1
+		}
+		return 1 + 0.4*(r.Float64()-0.5)
+	}
+	return by(), by(), by(), by()
+}
+
+// benchRun measures one controller once.
+func benchRun(c contender, days int, plant benchPlant, w benchWeather, seed uint64) (figures, error) {
+	surface, inertia, power, lag := disturbed(seed)
+	s, err := sim.ReadScenario("benchmark", strings.NewReader(benchScenario(days, plant, lag)))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	s.Start = sim.Local(w.start)
 	o, err := sim.Run(s, seed, sim.RunOptions{Brain: c.brain, Plan: func(p *sim.Plan) {
@@ -91,33 +130,146 @@ func benchRun(t testing.TB, c contender, days int, plant string, w benchWeather,
 			p.Weather = w.weather
 		}
 		g := &p.Zones[0].Greenhouse
-		if k := 0.2 * math.Sin(float64(seed)*2.4); seed > 0 {
-			g.HeaterPower *= 1 + k
-			g.AirMass *= 1 - k
-			g.CoverArea *= 1 + k/2
-		}
+		g.CoverArea *= surface
+		g.AirMass *= inertia
+		g.MassHeat *= inertia
+		g.HeaterPower *= power
 	}})
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	v := func(i int) float64 { return o.Findings[i].Value }
 	n := float64(days)
-	return figures{v(0), v(1), v(2) / n, v(3) / n, v(4) / n, 100 * v(5) / 24 / n, v(6) / n}
+	f := make(figures, len(o.Findings))
+	for i, d := range []float64{1, 1, n, n, n, n * 24 / 100, n} {
+		f[i] = o.Findings[i].Value / d
+	}
+	return f, nil
 }
 
-// tune finds the gains of the PID on the first weather under seed 0, as every
-// contender may.
-func tune(t testing.TB, w benchWeather) (best contender) {
-	least := math.Inf(1)
-	for _, kp := range []float64{5, 15, 30} {
-		for _, ki := range []float64{0, 0.1, 0.3, 1} {
-			c := contender{"Mycodo PID, tuned", mycodoPID(pidGain{kp, ki, 0}, pidGain{25, 0.3, 0})}
-			if s := benchRun(t, c, 1, "one contactor", w, 0); s.rms15 < least {
-				least, best = s.rms15, c
+// measured are the runs of one controller under all seeds.
+type measured struct {
+	who string
+	all []figures
+}
+
+// benchCell measures all contenders in one house and weather, as many runs at once
+// as there are processors.
+func benchCell(t testing.TB, contenders []contender, days int, plant benchPlant, w benchWeather, seeds int) []measured {
+	t.Helper()
+	out := make([]measured, len(contenders))
+	var wait sync.WaitGroup
+	room := make(chan struct{}, 2)
+	for i, c := range contenders {
+		out[i] = measured{c.name, make([]figures, seeds)}
+		for seed := range seeds {
+			wait.Go(func() {
+				room <- struct{}{}
+				defer func() { <-room }()
+				f, err := benchRun(c, days, plant, w, uint64(seed))
+				if err != nil {
+					t.Error(err)
+					f = make(figures, len(axes()))
+				}
+				out[i].all[seed] = f
+			})
+		}
+	}
+	wait.Wait()
+	return out
+}
+
+// of returns the mean and the worst of an axis.
+func (m measured) of(k int) (mean, worst float64) {
+	worst = m.all[0][k]
+	for _, f := range m.all {
+		mean += f[k] / float64(len(m.all))
+		if axes()[k].more {
+			worst = min(worst, f[k])
+		} else {
+			worst = max(worst, f[k])
+		}
+	}
+	return mean, worst
+}
+
+// better reports whether the first value beats the second on an axis by more than
+// 5 % and by more than counts for a difference.
+func (a axis) better(x, y float64) bool {
+	if a.more {
+		x, y = -x, -y
+	}
+	return y-x > max(0.05*math.Abs(y), a.least)
+}
+
+// duel compares two controllers by their means: on which axes each is better.
+func duel(ours, peer measured) (wins, losses []string) {
+	for k, a := range axes() {
+		x, _ := ours.of(k)
+		y, _ := peer.of(k)
+		switch {
+		case a.better(x, y):
+			wins = append(wins, a.name)
+		case a.better(y, x):
+			losses = append(losses, a.name)
+		}
+	}
+	return wins, losses
+}
+
+// printCell prints a table, and how we stand against each.
+func printCell(title string, cell []measured) {
+	fmt.Printf("\n%s: mean (worst)\n%-20s", title, "controller")
+	for _, a := range axes() {
+		fmt.Printf(" %-14s", a.name)
+	}
+	fmt.Println()
+	for _, m := range cell {
+		fmt.Printf("%-20s", m.who)
+		for k := range axes() {
+			mean, worst := m.of(k)
+			format := "%.2f (%.2f)"
+			if mean >= 50 {
+				format = "%.0f (%.0f)"
+			}
+			fmt.Printf(" %-14s", fmt.Sprintf(format, mean, worst))
+		}
+		fmt.Println()
+	}
+	for _, m := range cell[1:] {
+		wins, losses := duel(cell[0], m)
+		fmt.Printf("  against %s: better on %d of %d (%s)", m.who, len(wins), len(axes()), strings.Join(wins, ", "))
+		if len(losses) > 0 {
+			fmt.Printf("; worse on %s", strings.Join(losses, ", "))
+		}
+		fmt.Println()
+	}
+}
+
+// tune finds the gains of the PID on the first weather under seed 0, of 36, as
+// every contender may.
+func tune(t testing.TB, w benchWeather) contender {
+	var tries []contender
+	for _, kp := range []float64{5, 15, 30, 60} {
+		for _, ki := range []float64{0, 0.1, 0.3} {
+			for _, kd := range []float64{0, 20, 60} {
+				tries = append(tries, contender{"Mycodo PID, tuned", mycodoPID(pidGain{kp, ki, kd}, pidGain{25, 0.3, 0})})
 			}
 		}
 	}
-	return best
+	cell := benchCell(t, tries, 1, benchPlants()[0], w, 1)
+	best, least := 0, math.Inf(1)
+	for i := range cell {
+		if v, _ := cell[i].of(0); v < least {
+			best, least = i, v
+		}
+	}
+	return tries[best]
+}
+
+// peers are the contenders beside this product; tuned may be left out.
+func peers(tuned ...contender) []contender {
+	return append([]contender{{"this product", nil}, {"HA thermostat", thermostat}, {"Mycodo bang-bang", bangBang},
+		{"Mycodo PID, default", mycodoPID(pidGain{1, 0, 0}, pidGain{1, 0, 0})}}, tuned...)
 }
 
 // TestControlBenchmark prints the benchmark of control quality: tracking together
@@ -127,47 +279,64 @@ func TestControlBenchmark(t *testing.T) {
 	if os.Getenv("GREENHOUSE_BENCH") == "" {
 		t.Skip("run by make bench-control")
 	}
-	days, seeds := envInt("BENCH_DAYS", 4), envInt("BENCH_SEEDS", 3)
-	weathers := benchWeathers(t)
-	contenders := []contender{{"this product", nil}, {"HA thermostat", thermostat}, {"Mycodo bang-bang", bangBang},
-		{"Mycodo PID, default", mycodoPID(pidGain{1, 0, 0}, pidGain{1, 0, 0})}, tune(t, weathers[0])}
-	for _, plant := range []string{"one contactor", "two contactors", "SSR"} {
+	days, seeds := envInt("BENCH_DAYS", 2), envInt("BENCH_SEEDS", 5)
+	weathers := benchWeathers(t, true)
+	all := peers(tune(t, weathers[0]))
+	for _, plant := range benchPlants() {
 		for _, w := range weathers {
-			fmt.Printf("\nhobby30 with %s, %s, %d days, %d seeds: mean (worst)\n", plant, w.name, days, seeds)
-			fmt.Printf("%-20s %-14s %-14s %-12s %-14s %-14s %-14s %s\n", "controller", "15-min RMSE K", "RMSE K", "starts/d", "vent travel %/d", "overheat K·h/d", "in band %", "heat kWh/m²d")
-			for _, c := range contenders {
-				var all []figures
-				for seed := range seeds {
-					all = append(all, benchRun(t, c, days, plant, w, uint64(seed)))
-				}
-				fmt.Printf("%-20s %s\n", c.name, summary(all))
+			cell := benchCell(t, all, days, plant, w, seeds)
+			if plant.control != "" {
+				untuned := plant
+				untuned.control = ""
+				cell = append(cell, benchCell(t, []contender{{"ours, default", nil}}, days, untuned, w, seeds)...)
 			}
+			printCell(fmt.Sprintf("%s, %s, %d days, %d seeds", plant.name, w.name, days, seeds), cell)
 		}
 	}
 }
 
-// summary writes mean and worst of every figure; of the share in band the worst
-// is the least.
-func summary(all []figures) string {
-	var b strings.Builder
-	for i := range all[0].list() {
-		sum, worst := 0.0, all[0].list()[i]
-		for _, s := range all {
-			v := s.list()[i]
-			sum += v
-			if i == 5 {
-				worst = min(worst, v)
-			} else {
-				worst = max(worst, v)
+// conceded are the axes on which a peer may be better by more than 5 %, with the
+// reason; docs/scenarios.md tells of them.
+func conceded() map[string][]string {
+	return map[string][]string{
+		"HA thermostat":    {"in band %", "starts/d", "overheat K·h/d"}, // it holds the air above the set-point, switches slow pipes seldom, and opens vents fully at once
+		"Mycodo bang-bang": {"starts/d", "overheat K·h/d", "in band %"}, // it lets the air swing by 2 K
+	}
+}
+
+// TestControlGate is the benchmark in small, on synthetic weather, as a gate: in no
+// house and weather is a peer as good on every axis, we are better on two or more,
+// and worse only where that is conceded. The targets hold where the contactor
+// allows: 15-min RMSE up to 0.1 K at 150 starts a day, and 600 % of vent travel. It
+// is simulated, so it turns out the same every time.
+func TestControlGate(t *testing.T) {
+	weathers, plants := benchWeathers(t, false), benchPlants()
+	for _, c := range []struct {
+		plant   benchPlant
+		weather benchWeather
+		targets bool
+	}{{plants[0], weathers[0], true}, {plants[0], weathers[1], true}, {plants[3], weathers[2], false}} {
+		name := c.plant.name + ", " + c.weather.name
+		cell := benchCell(t, peers()[:3], 1, c.plant, c.weather, 1)
+		for _, m := range cell[1:] {
+			wins, losses := duel(cell[0], m)
+			t.Logf("%s, against %s: better on %q, worse on %q", name, m.who, wins, losses)
+			if len(wins) < 2 {
+				t.Errorf("%s: better than %s on %q only", name, m.who, wins)
+			}
+			for _, l := range losses {
+				if !slices.Contains(conceded()[m.who], l) {
+					t.Errorf("%s: %s is better on %s", name, m.who, l)
+				}
 			}
 		}
-		format := "%.2f (%.2f)"
-		if sum > 100 {
-			format = "%.0f (%.0f)"
+		rms15, _ := cell[0].of(0)
+		starts, _ := cell[0].of(2)
+		travel, _ := cell[0].of(3)
+		if c.targets && (rms15 > 0.1 || starts > 150 || travel > 600) {
+			t.Errorf("%s: 15-min RMSE %.2f K at %.0f starts and %.0f %% of travel a day; want 0.1 K, 150, 600 %%", name, rms15, starts, travel)
 		}
-		fmt.Fprintf(&b, "%-14s ", fmt.Sprintf(format, sum/float64(len(all)), worst))
 	}
-	return b.String()
 }
 
 func envInt(name string, or int) int {
@@ -177,33 +346,66 @@ func envInt(name string, or int) int {
 	return or
 }
 
-// TestFaultSurvival prints how warm it gets in 14 hours of a winter night without
-// the only sensor, silent or frozen.
+// TestFaultSurvival prints how warm it gets in 14 hours of a winter night with
+// something wrong, and holds ours to its promise: from 5 to 35 °C without the only
+// sensor, however it is lost, and while equipment limps or the network does.
 func TestFaultSurvival(t *testing.T) {
-	if os.Getenv("GREENHOUSE_BENCH") == "" {
-		t.Skip("run by make bench-control")
-	}
-	fmt.Printf("\n14 h of night without the only sensor, 3 nights: lowest to highest air temperature, °C\n")
-	for _, c := range []contender{{"this product", nil}, {"HA thermostat", thermostat}, {"Mycodo bang-bang", bangBang}} {
-		fmt.Printf("%-20s", c.name)
-		for _, fault := range []string{"silent climate", "gap air_temp", "freeze air_temp"} {
-			lo, hi := math.Inf(1), math.Inf(-1)
-			for seed := range uint64(3) {
-				o, err := sim.Run(survival(t, fault), seed, sim.RunOptions{Brain: c.brain})
-				if err != nil {
-					t.Fatal(err)
-				}
-				lo, hi = min(lo, o.Findings[0].Value), max(hi, o.Findings[1].Value)
-			}
-			fmt.Printf("  %s: %.1f to %.1f", fault, lo, hi)
+	bench := os.Getenv("GREENHOUSE_BENCH") != ""
+	nights, all := 1, []contender{{"this product", nil}}
+	if bench {
+		nights, all = envInt("BENCH_SEEDS", 3), peers()[:3]
+		fmt.Printf("\n14 h of a night at 2 °C with something wrong, %d nights: lowest to highest air temperature, °C\n%-24s", nights, "fault")
+		for _, c := range all {
+			fmt.Printf(" %-16s", c.name)
 		}
 		fmt.Println()
 	}
+	for _, f := range survived() {
+		if !f.promised && !bench {
+			continue
+		}
+		row := fmt.Sprintf("%-24s", f.fault)
+		for i, c := range all {
+			lo, hi := survive(t, c, f.fault, nights)
+			row += fmt.Sprintf(" %-16s", fmt.Sprintf("%.1f to %.1f", lo, hi))
+			if i == 0 && f.promised && (lo < 5 || hi > 35) {
+				t.Errorf("%s for 14 h: from %.1f to %.1f °C, want 5 to 35", f.fault, lo, hi)
+			}
+		}
+		if bench {
+			fmt.Println(row)
+		} else {
+			t.Log(row)
+		}
+	}
 }
 
-func survival(t testing.TB, fault string) *sim.Scenario {
+// survival is a fault of the survival track.
+type survival struct {
+	fault    string
+	promised bool // 5 to 35 °C all the same
+}
+
+func survived() []survival {
+	return []survival{
+		{"silent climate", true}, {"gap air_temp", true}, {"read_error air_temp", true}, {"sentinel air_temp", true}, {"freeze climate", true},
+		{"dropout(0.7) air_temp", true}, {"slow(5) vent", true}, {"weak(0.7) heater", true}, {"stuck_on heater", true},
+		{"latency(5) site", true}, {"half_open station", true}, {"reboot_loop(120) climate", true},
+		{"drift(1) air_temp", false}, // the only sensor lies by 14 K, and frost protection believes it too
+		{"stuck(0.4) vent", false},   // full heat does not suffice
+		{"flap(10) relays", false},   // a node that is gone for five seconds of ten is safe, not warm
+		{"stuck_off heater", false},  // there is no other heat
+	}
+}
+
+// survive returns the lowest and the highest air temperature of some nights.
+func survive(t *testing.T, c contender, fault string, nights int) (lo, hi float64) {
 	t.Helper()
-	s, err := sim.ReadScenario("survival", strings.NewReader(strings.NewReplacer("FAULT", fault).Replace(`
+	lines := fmt.Sprintf("  - {at: 4h10m, fault: %s for 14h}\n", fault)
+	if fault == "freeze climate" { // temperature and humidity together, as a hung bus does
+		lines = "  - {at: 4h10m, fault: freeze air_temp for 14h}\n  - {at: 4h10m, fault: freeze air_rh for 14h}\n"
+	}
+	s, err := sim.ReadScenario("survival", strings.NewReader(`
 name: survival
 weather: {fixed: {temp: 2, solar: 0}}
 start: 2026-02-10 14:00
@@ -212,13 +414,20 @@ inside: {air_temp: 16}
 zone:
   targets: {heating: 15, venting: 20}
 timeline:
-  - {at: 4h10m, fault: FAULT for 14h}
-expect:
+`+lines+`expect:
   - min(air_temp) >= 5 from 4h
   - max(air_temp) <= 35 from 4h
-`)))
+`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	lo, hi = math.Inf(1), math.Inf(-1)
+	for seed := range uint64(nights) {
+		o, err := sim.Run(s, seed, sim.RunOptions{Brain: c.brain})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lo, hi = min(lo, o.Findings[0].Value), max(hi, o.Findings[1].Value)
+	}
+	return lo, hi
 }
