@@ -153,6 +153,15 @@ func (s *SensorState) Note(at Millis, v float64, q Quality) {
 	}
 }
 
+// Shift moves all times, because they turned out to be off by d.
+func (s *SensorState) Shift(d Millis) {
+	for _, t := range [...]*Millis{&s.At, &s.LastAt, &s.LevelSince, &s.JumpSince, &s.PassedSince} {
+		if *t != 0 {
+			*t += d
+		}
+	}
+}
+
 func (s *SensorState) pass(at Millis, v float64, q Quality) {
 	s.Last, s.LastAt, s.Jumped = v, at, 0
 	s.Failures <<= 1

@@ -1,11 +1,17 @@
 package edge
 
 import (
+	"crypto/rand"
+	"math"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"greenhouse"
+	"greenhouse/telemetry"
 )
 
 // ClockTrust says when the wall clock may drive schedules.
@@ -86,4 +92,27 @@ func machineSynced() bool {
 		}
 	}
 	return false
+}
+
+// uptime returns what tells how long this boot of the machine lasts, which no
+// step of the wall clock changes. Where the machine does not say, the boot
+// begins now and ends with the process.
+func uptime() func() (boot string, since time.Duration) {
+	boot, before, began := rand.Text(), time.Duration(0), time.Now() // not Options.Now: that may be set, this may not
+	var t unix.Timespec
+	if id, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil && unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) == nil {
+		boot, before = strings.TrimSpace(string(id)), time.Duration(t.Nano())
+	}
+	return func() (string, time.Duration) { return boot, before + time.Since(began) }
+}
+
+// restamped journals what became of readings that came before the clock was
+// known.
+func (d *Daemon) restamped(r telemetry.Restamped) {
+	code := "telemetry_restamped"
+	if !r.Known {
+		code = "telemetry_clock_unknown"
+	}
+	d.clerk.event(greenhouse.Event{TS: greenhouse.MillisOf(d.opts.Now()), Code: code, Source: greenhouse.SiteSource,
+		Detail: detail("readings", r.Readings, "shift_s", math.Round(r.Shift.Seconds()), "from", r.From, "to", r.To)})
 }

@@ -157,7 +157,7 @@ func (d *Daemon) openTelemetry() error {
 	e, err := telemetry.Open(telemetry.Options{
 		Dir: filepath.Join(d.opts.DataDir, "telemetry"), Now: d.opts.Now, ClockTrusted: d.clock.Trusted, Log: d.log, Linger: d.opts.Linger,
 		Retention: d.opts.Retention, MaxBytes: d.opts.HistoryMaxBytes, MinFree: d.opts.HistoryMinFree,
-		Tests: d.sensorTests, OnCommit: d.committed, OnPressure: d.pressed, Disk: d.opts.Faults.Disk,
+		Tests: d.sensorTests, Uptime: uptime(), OnRestamp: d.restamped, OnCommit: d.committed, OnPressure: d.pressed, Disk: d.opts.Faults.Disk,
 	})
 	if err != nil {
 		return err

@@ -205,6 +205,7 @@ func (in *inbound) submit(reg *store.Registry, uid greenhouse.UID, m *broker.Del
 	arrived := greenhouse.MillisOf(m.Arrived)
 	b.Arrived, b.QoS0 = m.Arrived, m.QoS == 0
 	b.Readings = make([]greenhouse.Reading, 0, len(samples))
+	b.Stamped = len(samples) > 0
 	for _, s := range samples {
 		point, ok := reg.Route(uid, s.Channel)
 		if !ok {
@@ -216,7 +217,7 @@ func (in *inbound) submit(reg *store.Registry, uid greenhouse.UID, m *broker.Del
 		}
 		r := greenhouse.Reading{Point: point, At: arrived, Value: s.Value}
 		if s.HasAt {
-			r.At = s.At
+			r.At, b.Stamped = s.At, false
 		}
 		if s.Null {
 			r.Value, r.Quality = math.NaN(), greenhouse.Bad

@@ -65,7 +65,7 @@ func (s *Server) checkClock() api.Check {
 	case now.Year() < clockOldest:
 		return hinted(check(api.CheckClock, api.CheckFail, "the clock says %s, which has passed long ago", now.UTC().Format(time.RFC3339)), "set the clock: timedatectl set-ntp true")
 	case !s.Health.ClockTrusted():
-		return hinted(check(api.CheckClock, api.CheckWarn, "the clock is not known to be right: schedules wait"), "timedatectl timesync-status; without a network a clock module (RTC) helps")
+		return hinted(check(api.CheckClock, api.CheckWarn, "the clock is not known to be right: schedules wait, and so do %d readings for their times", s.Telemetry.Stats().Provisional), "timedatectl timesync-status; without a network a clock module (RTC) helps")
 	}
 	return check(api.CheckClock, api.CheckOK, "the clock is right: %s", now.UTC().Format(time.RFC3339))
 }

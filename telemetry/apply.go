@@ -17,9 +17,10 @@ type applier struct {
 	// readings of the windows in it are still needed, and nothing else.
 	known map[uint32]struct{}
 	// seen is the arrival of each batch in turn; none at start.
-	seen  []time.Time
-	moved []greenhouse.Latest // collected when live
-	live  bool
+	seen      []time.Time
+	moved     []greenhouse.Latest // collected when live
+	restamped []Restamped
+	live      bool
 
 	arrived int64 // of the record before
 	n       int   // batches so far in this frame
@@ -51,6 +52,13 @@ func (a *applier) gap(g greenhouse.Gap) {
 	}
 }
 
+// boot opens a pen; a checkpoint knows the one there is.
+func (a *applier) boot(id string) {
+	if a.known == nil {
+		a.st.openPen(id)
+	}
+}
+
 // batch applies one message: its readings, then what its number tells.
 func (a *applier) batch(h batchHead, d *decoder) error {
 	a.arrived += h.arrived
@@ -75,6 +83,10 @@ func (a *applier) batch(h batchHead, d *decoder) error {
 			first, last = at, at
 		}
 		first, last = min(first, at), max(last, at)
+		if h.up > 0 {
+			a.provisional(a.st.series[id], r, h.up, str, seen)
+			continue
+		}
 		a.reading(a.st.series[id], r, str, seen)
 	}
 	if a.known == nil {
@@ -87,7 +99,7 @@ func (a *applier) batch(h batchHead, d *decoder) error {
 func (a *applier) reading(s *series, r row, str *stream, seen time.Time) {
 	win := uint32(r.at / windowMillis)
 	if a.known != nil {
-		if _, needed := a.known[win]; needed && a.st.insert(s, r) {
+		if _, needed := a.known[win]; needed && a.insert(s, r) {
 			a.seg.pending[win] = struct{}{}
 		}
 		return
@@ -107,7 +119,7 @@ func (a *applier) reading(s *series, r row, str *stream, seen time.Time) {
 	if s.move(r, a.arrived, seen) && a.live {
 		a.moved = append(a.moved, s.last())
 	}
-	if !a.st.insert(s, r) {
+	if !a.insert(s, r) {
 		a.repeats++
 		return
 	}
@@ -118,6 +130,20 @@ func (a *applier) reading(s *series, r row, str *stream, seen time.Time) {
 		a.seg.pending[win] = struct{}{}
 		a.lastWin = win
 	}
+}
+
+// insert stores a reading in the head and reports whether it was new there. What
+// is read back from the log may be in its day file already: then it was counted.
+func (a *applier) insert(s *series, r row) bool {
+	if !a.st.insert(s, r) {
+		return false
+	}
+	if !a.live {
+		if i, ok := held(s.head, uint32(r.at/windowMillis)); ok {
+			s.head[i].replayed = true
+		}
+	}
+	return true
 }
 
 // message counts a message and what was refused of it, once however often it

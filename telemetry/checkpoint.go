@@ -47,6 +47,9 @@ func appendCheckpoint(b []byte, st *state, at position, segs []*segment) []byte 
 	}
 	b = binary.AppendUvarint(b, st.gaps.next)
 	b = appendSensors(b, st)
+	if st.pen.rows > 0 {
+		b = binary.AppendVarint(binary.AppendUvarint(appendString(b, st.pen.boot), st.pen.gaps), st.pen.floor)
+	}
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli()))
 }
 
@@ -151,6 +154,9 @@ func decodeCheckpoint(data []byte) (*state, checkpoint, error) {
 	}
 	st.gaps.next = d.uvarint()
 	d.sensors(st)
+	if len(d.b) > 0 {
+		st.pen = pen{boot: d.string(), gaps: d.uvarint(), floor: d.varint()}
+	}
 	if d.err != nil {
 		return nil, ck, fmt.Errorf("%w: %w", errCheckpoint, d.err)
 	}

@@ -38,6 +38,10 @@ func (e *Engine) Submit(ctx context.Context, b *Batch) error {
 	if b.Arrived.IsZero() {
 		b.Arrived = e.o.Now()
 	}
+	if b.Stamped {
+		_, b.up = e.o.uptime()
+		b.up = max(b.up, 1)
+	}
 	if e.hang.on.Load() { // before it waits for room, and while it is still ours
 		e.observe([]*Batch{b})
 	}
@@ -91,6 +95,7 @@ func (e *Engine) commit(batches []*Batch, drops []*drop) {
 		return
 	}
 	e.hear(e.moved)
+	e.tellRestamped()
 	e.batchesDone.Add(int64(len(batches)))
 	for _, b := range batches {
 		if b.Done != nil {
@@ -138,6 +143,7 @@ func (e *Engine) write(batches []*Batch, drops []*drop) error {
 	c := &e.composer
 	e.mu.RLock()
 	c.begin()
+	c.settle()
 	for _, b := range batches {
 		c.batch(b)
 	}
@@ -185,7 +191,7 @@ func (e *Engine) apply(c *composer) {
 	if err := a.frame(c.frame[frameHeader:]); err != nil {
 		e.o.Log.Error("a committed frame does not apply", "error", err)
 	}
-	e.moved = a.moved
+	e.moved, e.restamped = a.moved, a.restamped
 	e.applied, e.wal.cur.applied = e.wal.tip, e.wal.tip.offset
 	e.stored.Add(int64(a.stored))
 	e.repeats.Add(int64(a.repeats + c.repeats))

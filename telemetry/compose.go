@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"sync/atomic"
 	"time"
 
 	"greenhouse"
@@ -28,6 +29,11 @@ type composer struct {
 	met     []greenhouse.UID         // taken out of down by this frame
 	holes   []greenhouse.Gap         // to follow the batch at hand
 	frames  uint64                   // frames begun
+
+	settled *settling // at the beginning of this frame
+	penned  bool      // this frame has provisional readings
+	crowded *atomic.Bool
+	stamped map[stamped]struct{} // of this frame
 
 	bounds
 	doubts *doubts
@@ -59,13 +65,17 @@ func (o *Options) bounds() bounds {
 	return bounds{now.UnixMilli(), now.Add(-o.Retention).UnixMilli(), o.ClockTrusted()}
 }
 
-// acceptable reports whether the reading's time and names can be stored.
-func (b *bounds) acceptable(r *greenhouse.Reading) bool {
+// acceptable reports whether the reading's time and names can be stored. One
+// that was stamped at its arrival by an untrusted clock may say anything.
+func (b *bounds) acceptable(r *greenhouse.Reading, stamped bool) bool {
 	at := int64(r.At)
-	if at <= 0 || at > maxTime || r.Point == "" || len(r.Point) > maxName {
+	switch {
+	case r.Point == "" || len(r.Point) > maxName || at <= 0 || at > maxTime:
 		return false
+	case !b.trusted:
+		return stamped || at >= earliest
 	}
-	return !b.trusted || at <= b.now+future && at >= b.oldest
+	return at >= max(b.oldest, earliest) && at <= b.now+future
 }
 
 // testsOf returns what the readings of a point must pass.
@@ -89,6 +99,8 @@ func (c *composer) begin() {
 	c.drafts = c.drafts[:0]
 	c.unmeet()
 	c.bounds = c.o.bounds()
+	c.settled, c.penned = nil, false
+	clear(c.stamped)
 }
 
 // empty reports whether there is nothing to write.
@@ -96,10 +108,15 @@ func (c *composer) empty() bool { return len(c.frame) == frameHeader }
 
 // batch appends what is new in b.
 func (c *composer) batch(b *Batch) {
-	if b.gap != nil {
+	str := c.st.boots[bootKey{b.Node, b.Boot}]
+	switch {
+	case b.gap != nil:
 		c.gap(*b.gap)
 		return
+	case b.nothing || c.copied(b, str):
+		return
 	}
+	c.retime(b)
 	c.body, c.holes = c.body[:0], c.holes[:0]
 	arrived := b.Arrived.UnixMilli()
 	h := batchHead{hasSeq: b.HasSeq, seq: b.Seq, seqEnd: b.Seq, refused: uint64(max(b.Refused, 0))}
@@ -108,10 +125,10 @@ func (c *composer) batch(b *Batch) {
 		r := &b.Readings[i]
 		st := c.st.points[r.Point]
 		switch {
-		case !c.acceptable(r):
+		case !c.acceptable(r, b.Stamped):
 			h.refused++
 			continue
-		case st != nil && st.has(int64(r.At)):
+		case st != nil && st.has(int64(r.At)) && (c.trusted || !b.Stamped): // provisional ones are known by their message
 			c.repeats++
 			continue
 		}
@@ -119,11 +136,10 @@ func (c *composer) batch(b *Batch) {
 		if st != nil {
 			c.silence(st, d, b.Node, int64(r.At))
 		}
-		c.body = appendReading(c.body, id, int64(r.At), last, r.Value+0, c.judge(d, r)) // +0 makes 0 of -0
+		c.body = appendReading(c.body, id, int64(r.At), last, r.Value+0, c.judge(d, b, r)) // +0 makes 0 of -0
 		last = int64(r.At)
 		h.n++
 	}
-	str := c.st.boots[bootKey{b.Node, b.Boot}]
 	if b.HasSeq && str != nil && str.seen(b.Seq) {
 		c.repeats += int(h.refused) // told of when it first came
 		if h.n == 0 {
@@ -134,6 +150,9 @@ func (c *composer) batch(b *Batch) {
 		return
 	}
 	c.downtime(b, str)
+	if h.n > 0 && c.provisional(b) {
+		h.up = b.up
+	}
 	h.stream = c.stream(bootKey{b.Node, b.Boot}, str)
 	c.head(h, arrived)
 	c.frame = append(c.frame, c.body...)
@@ -186,8 +205,11 @@ func (c *composer) point(p greenhouse.PointID, st *series, arrived int64) (uint3
 
 // judge gives a reading its quality, which is what the log keeps: it is never
 // judged again.
-func (c *composer) judge(d *draft, r *greenhouse.Reading) greenhouse.Quality {
+func (c *composer) judge(d *draft, b *Batch, r *greenhouse.Reading) greenhouse.Quality {
 	c.tests = c.o.testsOf(r.Point)
+	if r.At < d.state.At && b.Stamped && !c.trusted {
+		d.state = greenhouse.SensorState{} // see applier.provisional
+	}
 	q := c.tests.Judge(&d.state, r.At, r.Value, c.doubts.quality(r))
 	d.state.Note(r.At, r.Value, q)
 	return q

@@ -34,6 +34,10 @@
 // go on in memory, so control does. Damaged values are found by their CRC and
 // reported as gaps, never served.
 //
+// Readings that came without a time of their own while the clock was not trusted
+// are provisional: they wait until the time is known and then move to where they
+// belong, once, and a gap record says so (provisional.go).
+//
 // # Who owns what
 //
 // The committer alone appends to the log. One maintenance pass at a time seals,

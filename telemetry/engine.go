@@ -50,6 +50,9 @@ type Engine struct {
 	doubts doubts
 	loose  []*series // that have a loose state; under mu
 
+	crowded   atomic.Bool // provisional readings hold up too much of the log
+	restamped []Restamped // by the frame at hand; the committer's own
+
 	since   atomic.Pointer[time.Time] // when the commit under way began
 	fault   atomic.Pointer[fault]
 	low     atomic.Bool // the disk is nearly full
@@ -112,7 +115,7 @@ func (e *Engine) open() (err error) {
 	}
 	e.queue = newQueue(&e.o)
 	was := e.st.stopped()
-	e.composer = composer{o: &e.o, st: e.st, stopped: was, down: maps.Clone(was), series: map[greenhouse.PointID]fresh{}, doubts: &e.doubts, streams: map[bootKey]uint32{}}
+	e.composer = composer{o: &e.o, st: e.st, stopped: was, down: maps.Clone(was), series: map[greenhouse.PointID]fresh{}, doubts: &e.doubts, crowded: &e.crowded, stamped: map[stamped]struct{}{}, streams: map[bootKey]uint32{}}
 	e.checkSpace()
 	return nil
 }

@@ -216,10 +216,13 @@ func (e *Engine) inMemory(q *Query, from, to *int64, step *Step) ([]row, uint32,
 	for _, b := range s.frozen {
 		frozen = b.appendRows(frozen, *from, *to)
 	}
-	if len(frozen) == 0 {
-		return head, s.id, nil
+	if len(frozen) > 0 {
+		head = mergeRows(nil, frozen, head)
 	}
-	return mergeRows(nil, frozen, head), s.id, nil
+	if len(s.pen) > 0 {
+		head = mergeRows(nil, head, s.pennedRows(nil, *from, *to))
+	}
+	return head, s.id, nil
 }
 
 // run visits the days of the range in order.

@@ -29,6 +29,7 @@ func (e *Engine) Maintain() error {
 	if e.fault.Load() != nil {
 		signal(e.queue.wake) // the committer tries to mend it
 	}
+	e.settleDue()
 	err := e.sealDue(now)
 	e.stuck.Store(nil)
 	if err != nil {
@@ -154,7 +155,9 @@ func (e *Engine) retain(now time.Time) error {
 		size, _ = e.days.size()
 	}
 	e.mu.Lock()
-	e.st.gaps.dropBefore(greenhouse.Millis(oldest * dayMillis))
+	if e.st.pen.rows == 0 { // else some may have got their times from a clock that is not put right yet
+		e.st.gaps.dropBefore(greenhouse.Millis(oldest * dayMillis))
+	}
 	e.mu.Unlock()
 	return nil
 }

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"crypto/rand"
 	"log/slog"
 	"time"
 
@@ -15,8 +16,16 @@ type Options struct {
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
 	// ClockTrusted reports whether Now may be believed: while it is false no
-	// reading is refused for its time and nothing ages away. nil means always.
+	// reading is refused for its time, nothing ages away, and the times of
+	// batches that are Stamped are provisional. nil means always.
 	ClockTrusted func() bool
+	// Uptime returns which boot of the machine this is and how long it lasts,
+	// which no step of the clock changes: by it readings that came while the clock
+	// was not trusted get their times once it is. nil: every Open begins a boot.
+	Uptime func() (boot string, since time.Duration)
+	// OnRestamp hears when they did, or when nobody will ever know. The committer
+	// calls it; it must not block nor call the engine. nil is fine.
+	OnRestamp func(Restamped)
 	// Log receives what an operator should know; nil discards it.
 	Log *slog.Logger
 	// Linger is how long a commit waits for company, to spare a card. A full
@@ -80,6 +89,10 @@ func (o *Options) defaults() {
 	if o.ClockTrusted == nil {
 		o.ClockTrusted = func() bool { return true }
 	}
+	if o.Uptime == nil {
+		boot, began := rand.Text(), time.Now()
+		o.Uptime = func() (string, time.Duration) { return boot, time.Since(began) }
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -120,12 +133,15 @@ type Batch struct {
 	QoS0     bool                 // may be dropped under pressure
 	Refused  int                  // samples the decoder refused
 	Urgent   bool                 // ends the linger
+	Stamped  bool                 // no reading has a time of its own: each has that of the arrival
 	// Done is called exactly once by the committer after a successful Submit:
 	// with nil when everything is on disk, else with the reason why nothing is
 	// promised. It must not block. nil is fine.
 	Done func(error)
 
-	gap *greenhouse.Gap // to be recorded with it
+	gap     *greenhouse.Gap // to be recorded with it
+	nothing bool            // only to have a frame written, if anything is due
+	up      int64           // of the machine when it came, if Stamped
 }
 
 // Pressure says how full the queue is.
@@ -151,12 +167,14 @@ func (p Pressure) String() string {
 
 // The causes of gaps that the engine records by itself.
 const (
-	CauseSeq      = "seq"        // numbers missing in a node's count
-	CauseQoS0     = "qos0_drop"  // dropped under pressure
-	CauseRefused  = "refused"    // unusable name, value or time
-	CauseDiskFull = "disk_full"  // telemetry was paused
-	CauseDisk     = "disk_error" // telemetry was paused by a failing disk
-	CauseCorrupt  = "corruption" // a damaged file
-	CauseDowntime = "downtime"   // nothing of a node between a stop and its first message after; count 0
-	CauseSilence  = "silence"    // nothing of a point for longer than StaleAfter; count 0
+	CauseSeq          = "seq"           // numbers missing in a node's count
+	CauseQoS0         = "qos0_drop"     // dropped under pressure
+	CauseRefused      = "refused"       // unusable name, value or time
+	CauseDiskFull     = "disk_full"     // telemetry was paused
+	CauseDisk         = "disk_error"    // telemetry was paused by a failing disk
+	CauseCorrupt      = "corruption"    // a damaged file
+	CauseDowntime     = "downtime"      // nothing of a node between a stop and its first message after; count 0
+	CauseSilence      = "silence"       // nothing of a point for longer than StaleAfter; count 0
+	CauseRestamped    = "restamped"     // nothing is lost: the times are right, but were found out later; count 0
+	CauseClockUnknown = "clock_unknown" // nothing is lost, but nobody knows when it was measured: the times are guesses; count 0
 )

@@ -15,14 +15,17 @@ const (
 	recordStream = 2 // id, node, boot: a number for a node's boot
 	recordBatch  = 3 // flags, stream?, seq?, arrived, refused?, n, readings
 	recordGap    = 4 // point, node, cause, from, to, count
+	recordBoot   = 5 // boot of the machine: provisional readings of it follow
+	recordSettle = 6 // known, base: provisional readings have their times now
 )
 
 // The flags of a batch.
 const (
-	batchSeq     = 1 // a sequence number is given
-	batchStream  = 2 // the sender is known
-	batchRefused = 4 // samples were refused
-	batchRange   = 8 // stands for messages up to a second sequence number, dropped before they were logged
+	batchSeq     = 1  // a sequence number is given
+	batchStream  = 2  // the sender is known
+	batchRefused = 4  // samples were refused
+	batchRange   = 8  // stands for messages up to a second sequence number, dropped before they were logged
+	batchUp      = 16 // provisional: the time since the machine's boot is given
 )
 
 // The form of a value, in the low five bits of the byte that has the quality
@@ -40,6 +43,7 @@ type batchHead struct {
 	seq     uint64
 	seqEnd  uint64 // last of a dropped range, else seq
 	arrived int64
+	up      int64 // ms since the machine's boot if the readings are provisional, else 0
 	refused uint64
 	n       int
 }
@@ -58,6 +62,9 @@ func appendBatchHead(b []byte, h batchHead) []byte {
 	if h.hasSeq && h.seqEnd > h.seq {
 		flags |= batchRange
 	}
+	if h.up > 0 {
+		flags |= batchUp
+	}
 	b = append(b, recordBatch, flags)
 	if h.stream > 0 {
 		b = binary.AppendUvarint(b, uint64(h.stream))
@@ -69,6 +76,9 @@ func appendBatchHead(b []byte, h batchHead) []byte {
 		b = binary.AppendUvarint(b, h.seqEnd-h.seq)
 	}
 	b = binary.AppendVarint(b, h.arrived)
+	if h.up > 0 {
+		b = binary.AppendVarint(b, h.up)
+	}
 	if h.refused > 0 {
 		b = binary.AppendUvarint(b, h.refused)
 	}
@@ -89,6 +99,9 @@ func (d *decoder) batchHead() (h batchHead) {
 		h.seqEnd += d.uvarint()
 	}
 	h.arrived = d.varint()
+	if flags&batchUp != 0 {
+		h.up = max(d.varint(), 1)
+	}
 	if flags&batchRefused != 0 {
 		h.refused = d.uvarint()
 	}
@@ -145,12 +158,22 @@ func (d *decoder) gap() greenhouse.Gap {
 	}
 }
 
+func appendSettling(b []byte, s settling) []byte {
+	known := byte(0)
+	if s.known {
+		known = 1
+	}
+	return binary.AppendVarint(append(b, recordSettle, known), s.base)
+}
+
 // handler receives the records of a frame in their order.
 type handler interface {
 	defineSeries(id uint32, p greenhouse.PointID) error
 	defineStream(id uint32, node greenhouse.UID, boot string) error
 	batch(h batchHead, readings *decoder) error
 	gap(g greenhouse.Gap)
+	boot(id string)
+	settle(s settling)
 }
 
 // records walks the payload of a frame.
@@ -176,6 +199,14 @@ func records(payload []byte, h handler) error {
 		case recordGap:
 			if g := d.gap(); d.err == nil {
 				h.gap(g)
+			}
+		case recordBoot:
+			if id := d.string(); d.err == nil {
+				h.boot(id)
+			}
+		case recordSettle:
+			if s := (settling{d.byte() == 1, d.varint()}); d.err == nil {
+				h.settle(s)
 			}
 		default:
 			err = fmt.Errorf("record type %d is unknown", t)

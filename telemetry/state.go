@@ -16,6 +16,9 @@ const (
 	dayMillis    = dayWindows * windowMillis
 	// maxTime is the end of the year 9999 in ms.
 	maxTime = 253402300799999
+	// earliest is the first time a reading may have: the hour 0 of the epoch is no
+	// window, for its key in day files is that of names.
+	earliest = dayMillis
 	// future is how far ahead of the clock a reading may lie, in ms.
 	future = 5 * 60 * 1000
 )
@@ -26,9 +29,10 @@ type series struct {
 	point  greenhouse.PointID
 	latest row // at 0: none
 	seen   time.Time
-	head   []*buf  // windows still open, oldest first
-	frozen []*buf  // windows being sealed, not to be changed
-	nodes  []*node // who has written here
+	head   []*buf   // windows still open, oldest first
+	frozen []*buf   // windows being sealed, not to be changed
+	pen    []penned // provisional readings, as they came
+	nodes  []*node  // who has written here
 
 	sensor greenhouse.SensorState  // as of what is applied
 	loose  *greenhouse.SensorState // as of what was only seen, see [Engine.observe]; nil: nothing was
@@ -74,6 +78,7 @@ type state struct {
 	boots   map[bootKey]*stream
 	nodes   map[greenhouse.UID]*node
 	gaps    gapList
+	pen     pen
 	cells   int    // readings in head and frozen
 	newest  int64  // newest sample time stored
 	arrived int64  // newest arrival of a message

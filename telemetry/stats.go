@@ -34,6 +34,7 @@ type Stats struct {
 
 	LogBytes     int64 // log that a start would replay
 	LogFiles     int
+	Provisional  int               // readings that wait for the clock to be known
 	HeadReadings int               // in memory, not yet in a day file
 	DayFiles     int               //
 	DayBytes     int64             // on disk
@@ -84,6 +85,7 @@ func (e *Engine) Stats() Stats {
 	defer e.mu.RUnlock()
 	st := e.st
 	s.Messages, s.Readings, s.Refused = st.messages, st.readings, st.refused
+	s.Provisional = st.pen.rows
 	s.LogBytes, s.HeadReadings = e.wal.bytes(), st.cells
 	s.Points, s.Nodes, s.Gaps, s.GapsFolded = len(st.points), len(st.nodes), len(st.gaps.byID), st.gaps.shift
 	s.Newest, s.LastArrival = greenhouse.Millis(st.newest), greenhouse.Millis(st.arrived)

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/guptarohit/asciigraph"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"greenhouse"
 	"greenhouse/api"
 	"greenhouse/client"
 )
@@ -63,11 +66,47 @@ func (a *app) drawChart(h api.History, width, height int) error {
 	if h.Unit != "" {
 		caption += ", " + string(h.Unit)
 	}
-	fmt.Fprintln(a.out, asciigraph.Plot(series, asciigraph.Height(max(height, 3)), asciigraph.Precision(2), asciigraph.Caption(caption)))
+	if slices.ContainsFunc(series, func(v float64) bool { return !math.IsNaN(v) }) { // else there is nothing to draw
+		fmt.Fprintln(a.out, asciigraph.Plot(series, asciigraph.Height(max(height, 3)), asciigraph.Precision(2), asciigraph.Caption(caption)))
+	}
+	if text := unbelieved(h.Samples); text != "" {
+		a.note("%s", text)
+	}
 	for _, g := range h.Gaps {
-		a.note("lost from %s to %s: %s, %d", clock(g.From), clock(g.To), g.Cause, g.Count)
+		a.note("from %s: %s", clock(g.From), gapText(g))
 	}
 	return nil
+}
+
+// unbelieved tells of the samples that are not good: bad ones are left out of the
+// curve, for a single 255 would flatten the rest.
+func unbelieved(samples []api.Sample) string {
+	count := map[greenhouse.Quality]int{}
+	var first, last greenhouse.Millis
+	for _, s := range samples {
+		if s.Quality == greenhouse.Good {
+			continue
+		}
+		if len(count) == 0 {
+			first = s.TS
+		}
+		count[s.Quality]++
+		last = s.TS
+	}
+	if len(count) == 0 {
+		return ""
+	}
+	var parts []string
+	for q := greenhouse.Held; q <= greenhouse.Bad; q++ {
+		if count[q] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count[q], q))
+		}
+	}
+	text := fmt.Sprintf("not good from %s to %s: %s", clock(first), clock(last), strings.Join(parts, ", "))
+	if count[greenhouse.Bad] > 0 {
+		text += "; bad ones are not drawn"
+	}
+	return text
 }
 
 // resample puts the samples into n columns by time, NaN where there are none.
@@ -79,7 +118,7 @@ func resample(samples []api.Sample, n int) []float64 {
 		if last > first {
 			col = int(float64(s.TS-first) / float64(last-first) * float64(n-1))
 		}
-		if v := api.Val(s.Value); !math.IsNaN(v) {
+		if v := api.Val(s.Value); !math.IsNaN(v) && s.Quality != greenhouse.Bad {
 			out[col] += v
 			count[col]++
 		}

@@ -148,8 +148,23 @@ func historyTable(h api.History) table {
 func gapRow(g api.Gap, columns int) []string {
 	row := make([]string, columns)
 	row[0] = clock(g.From)
-	row[2] = fmt.Sprintf("lost until %s (%s, %d)", clock(g.To), g.Cause, g.Count)
+	row[2] = gapText(g)
 	return row
+}
+
+// gapText says what a gap means. Those without a count tell of no loss that
+// anybody knows of: of times that were found out later or never, or of silence.
+func gapText(g api.Gap) string {
+	switch to := clock(g.To); {
+	case g.Cause == "restamped":
+		return fmt.Sprintf("times until %s were found out later (%s)", to, g.Cause)
+	case g.Cause == "clock_unknown":
+		return fmt.Sprintf("times until %s are guesses (%s)", to, g.Cause)
+	case g.Count == 0:
+		return fmt.Sprintf("nothing until %s (%s)", to, g.Cause)
+	default:
+		return fmt.Sprintf("lost until %s (%s, %d)", to, g.Cause, g.Count)
+	}
 }
 
 func newPointTail(a *app) *cobra.Command {
