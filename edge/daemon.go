@@ -157,7 +157,7 @@ func (d *Daemon) openTelemetry() error {
 	e, err := telemetry.Open(telemetry.Options{
 		Dir: filepath.Join(d.opts.DataDir, "telemetry"), Now: d.opts.Now, ClockTrusted: d.clock.Trusted, Log: d.log, Linger: d.opts.Linger,
 		Retention: d.opts.Retention, MaxBytes: d.opts.HistoryMaxBytes, MinFree: d.opts.HistoryMinFree,
-		Tests: d.sensorTests, Uptime: uptime(), OnRestamp: d.restamped, OnCommit: d.committed, OnPressure: d.pressed, Disk: d.opts.Faults.Disk,
+		Tests: d.sensorTests, StaleAfter: d.staleAfter, Uptime: uptime(), OnRestamp: d.restamped, OnCommit: d.committed, OnPressure: d.pressed, Disk: d.opts.Faults.Disk,
 	})
 	if err != nil {
 		return err
@@ -180,6 +180,26 @@ func (d *Daemon) sensorTests(id greenhouse.PointID) greenhouse.SensorTests {
 		}
 	}
 	return t
+}
+
+// staleAfter returns how long a point may be silent before that is a gap in its
+// history: a sensor of a node in service, by its interval. A node's own points
+// follow from its presence, and nobody waits for an output to be told.
+func (d *Daemon) staleAfter(id greenhouse.PointID) time.Duration {
+	reg := d.store.Registry()
+	p, known := reg.Points[id]
+	if !known || p.Kind != greenhouse.Sensor || p.Node == "" {
+		return 0
+	}
+	n, known := reg.Nodes[p.Node]
+	if !known || n.State == greenhouse.NodeDecommissioned || n.State == greenhouse.NodeMaintenance {
+		return 0
+	}
+	if z, known := reg.Zones[p.Zone]; known && z.Control.StaleAfterS > 0 {
+		return time.Duration(z.Control.StaleAfterS) * time.Second
+	}
+	tests := greenhouse.SensorTestsOf(p.Name)
+	return tests.StaleAfter(time.Duration(n.IntervalS) * time.Second)
 }
 
 // pressed hears how full the telemetry queue is. The alarm takes a path that

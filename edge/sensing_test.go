@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"greenhouse"
+	"greenhouse/api"
 	"greenhouse/edge"
+	"greenhouse/telemetry"
 	"greenhouse/wire"
 )
 
@@ -155,6 +157,44 @@ func TestHangingSync(t *testing.T) {
 		}
 		if g := c.History().Gaps("hut/air_temp", 0, 1<<60); len(g) != 0 {
 			t.Errorf("gaps where nothing is missing: %+v", g)
+		}
+	})
+}
+
+// TestSilenceIsTold: while a sensor says nothing its history says so, and when it
+// speaks again the silence stays on record; a backlog takes it back.
+func TestSilenceIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCabin(t)
+		for range 12 {
+			c.say(18.1, 70)
+		}
+		silences := func() (out []api.Gap) {
+			var h api.History
+			c.must("GET", "/points/hut%2Fair_temp/history?from=2026-03-10T00:00:00Z&to=2026-03-11T00:00:00Z", nil, &h)
+			for _, g := range h.Gaps {
+				if g.Cause == telemetry.CauseSilence {
+					out = append(out, g)
+				}
+			}
+			return out
+		}
+		last := greenhouse.MillisOf(time.Now().Add(-10 * time.Second))
+		pass(5 * time.Minute)
+		if got := silences(); len(got) != 1 || got[0].From != last || got[0].Point != "hut/air_temp" {
+			t.Errorf("while it lasts it is told as %+v", got)
+		}
+		c.say(18.1, 70)
+		if got := silences(); len(got) != 1 || got[0].To.Sub(got[0].From) != 310*time.Second {
+			t.Errorf("afterwards it is told as %+v", got)
+		}
+		for at := last + 10_000; at < last+310_000; at += 10_000 {
+			c.seq++
+			c.d.send(uint64(c.seq), topic(wire.KindTelemetry, box), fmt.Sprintf(`{"v":1,"ts":%d,"boot":"a","seq":%d,"m":{"air_temp":18.2,"air_rh":70}}`, at, c.seq))
+		}
+		pass(time.Second)
+		if got := silences(); len(got) != 0 {
+			t.Errorf("what was missing came, and it is still told: %+v", got)
 		}
 	})
 }

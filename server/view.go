@@ -106,17 +106,18 @@ func (v *view) quality(p *greenhouse.Point, l greenhouse.Latest) greenhouse.Qual
 	return l.Quality
 }
 
-// staleAfter is when a sensor is too old: what its zone says, else three
-// intervals of its node, at least 90 s (greenhouse.Control).
+// staleAfter is when a sensor is too old: what its zone says, else by the
+// interval of its node.
 func (v *view) staleAfter(p *greenhouse.Point) time.Duration {
 	if z, ok := v.reg.Zones[p.Zone]; ok && z.Control.StaleAfterS > 0 {
 		return time.Duration(z.Control.StaleAfterS) * time.Second
 	}
-	interval := 10
+	interval := 0
 	if n, ok := v.reg.Nodes[p.Node]; ok {
-		interval = cmp.Or(n.IntervalS, 10)
+		interval = n.IntervalS
 	}
-	return max(90*time.Second, time.Duration(3*interval)*time.Second)
+	tests := greenhouse.SensorTestsOf(p.Name)
+	return tests.StaleAfter(time.Duration(interval) * time.Second)
 }
 
 func (v *view) zone(z *greenhouse.Zone) api.Zone {

@@ -114,6 +114,9 @@ func (a *applier) reading(s *series, r row, str *stream, seen time.Time) {
 		}
 		a.st.filled(s, n, r.at)
 	}
+	if a.live && r.at > s.latest.at && isLive(r.at, a.arrived) && isLive(s.latest.at, s.seen.UnixMilli()) {
+		s.beat.add(r.at - s.latest.at)
+	}
 	s.sensor = s.judged(a.arrived)
 	s.sensor.Note(greenhouse.Millis(r.at), r.v, r.q)
 	if s.move(r, a.arrived, seen) && a.live {

@@ -134,7 +134,7 @@ func (c *composer) batch(b *Batch) {
 		}
 		id, d := c.point(r.Point, st, arrived)
 		if st != nil {
-			c.silence(st, d, b.Node, int64(r.At))
+			c.silence(st, d, b.Node, int64(r.At), arrived)
 		}
 		c.body = appendReading(c.body, id, int64(r.At), last, r.Value+0, c.judge(d, b, r)) // +0 makes 0 of -0
 		last = int64(r.At)

@@ -72,18 +72,23 @@ func (c *composer) unmeet() {
 }
 
 // silence records that a point had no reading for longer than it should, up to
-// a reading at `at`. What a downtime of the node explains is left to that.
-func (c *composer) silence(s *series, d *draft, node greenhouse.UID, at int64) {
+// a reading at `at` that arrives live. What a downtime of the node explains is
+// left to that, and so is what was never live: a replay is no sensor that speaks.
+func (c *composer) silence(s *series, d *draft, node greenhouse.UID, at, arrived int64) {
 	last := d.tip
 	d.tip = max(last, at)
-	if last == 0 || at-last <= silentLeast.Milliseconds() || c.o.StaleAfter == nil || !c.trusted {
+	if last == 0 || at-last <= silentLeast.Milliseconds() || c.o.StaleAfter == nil || !c.trusted || !isLive(at, arrived) {
 		return
 	}
-	stale := c.o.StaleAfter(s.point).Milliseconds()
+	restarted := s.seen.IsZero() // then it is not known how often it sends
+	if !restarted && !s.beat.known() {
+		return
+	}
+	stale := c.o.staleAfter(s)
 	if stale <= 0 || at-last <= stale {
 		return
 	}
-	if from, was := c.stopped[node]; was && s.seen.IsZero() && last >= from-stale {
+	if from, was := c.stopped[node]; was && restarted && last >= from-stale {
 		return
 	}
 	c.hole(greenhouse.Gap{Point: s.point, From: greenhouse.Millis(last), To: greenhouse.Millis(at), Cause: CauseSilence})
@@ -133,11 +138,15 @@ func (e *Engine) silent(p greenhouse.PointID, from, to greenhouse.Millis) (green
 	if e.o.StaleAfter == nil || p == "" || !e.o.ClockTrusted() {
 		return greenhouse.Gap{}, false
 	}
-	l, ok := e.Latest(p)
-	now := greenhouse.MillisOf(e.o.Now())
-	stale := e.o.StaleAfter(p)
-	if !ok || stale <= 0 || now.Sub(l.At) <= stale || l.At >= to || now <= from {
+	e.mu.RLock()
+	var at, stale int64
+	if s := e.st.points[p]; s != nil && s.beat.known() {
+		at, stale = s.latest.at, e.o.staleAfter(s)
+	}
+	e.mu.RUnlock()
+	l, now := greenhouse.Millis(at), greenhouse.MillisOf(e.o.Now())
+	if stale <= 0 || int64(now)-at <= stale || l >= to || now <= from {
 		return greenhouse.Gap{}, false
 	}
-	return greenhouse.Gap{Point: p, From: l.At, To: now, Cause: CauseSilence}, true
+	return greenhouse.Gap{Point: p, From: l, To: now, Cause: CauseSilence}, true
 }

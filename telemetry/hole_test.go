@@ -97,42 +97,112 @@ func TestDowntimeShrinksWhenABacklogComes(t *testing.T) {
 	}
 }
 
+// sends sends a reading of a/x every so often, live.
+func sends(t *testing.T, c *clock, e *telemetry.Engine, seq *uint64, every time.Duration, n int) (last greenhouse.Millis) {
+	t.Helper()
+	for i := range n {
+		if i > 0 {
+			c.add(every)
+		}
+		*seq++
+		mustSubmit(t, e, numbered(c, *seq, c.ms()))
+	}
+	return c.ms()
+}
+
+func staleX(p greenhouse.PointID) time.Duration {
+	if p == "a/x" {
+		return 90 * time.Second
+	}
+	return 0
+}
+
 func TestSilenceIsAGap(t *testing.T) {
 	c := newClock()
-	o := telemetry.Options{Dir: t.TempDir(), Now: c.Now, StaleAfter: func(p greenhouse.PointID) time.Duration {
-		if p == "a/x" {
-			return 90 * time.Second
-		}
-		return 0
-	}}
+	o := telemetry.Options{Dir: t.TempDir(), Now: c.Now, StaleAfter: staleX}
 	e := open(t, o)
-	start := c.ms()
-	mustSubmit(t, e, numbered(c, 1, start))
+	var seq uint64
+	sends(t, c, e, &seq, 10*time.Second, 6)
 	c.add(90 * time.Second)
-	mustSubmit(t, e, numbered(c, 2, c.ms())) // just in time
+	first := sends(t, c, e, &seq, 0, 1) // just in time
 	c.add(5 * time.Minute)
-	open1 := told(e, "a/x", telemetry.CauseSilence)
-	want := []greenhouse.Gap{{Point: "a/x", From: start + 90_000, To: c.ms(), Cause: telemetry.CauseSilence}}
-	if d := cmp.Diff(want, open1); d != "" {
+	while := told(e, "a/x", telemetry.CauseSilence)
+	if d := cmp.Diff([]greenhouse.Gap{{Point: "a/x", From: first, To: c.ms(), Cause: telemetry.CauseSilence}}, while); d != "" {
 		t.Errorf("while it lasts (-want +got):\n%s", d)
 	}
 	if got := e.Gaps("", 0, 1<<60); got != nil {
 		t.Errorf("recorded before it was over: %v", got)
 	}
-	b := numbered(c, 3, c.ms())
+	seq++
+	b := numbered(c, seq, c.ms())
 	b.Readings = append(b.Readings, reading("a/free", c.ms()-1, 1)) // nobody waits for this one
 	mustSubmit(t, e, b)
+	second := sends(t, c, e, &seq, 10*time.Second, 5)
 	c.add(time.Hour)
-	b = numbered(c, 4, c.ms()-20_000)
+	seq++
+	b = numbered(c, seq, c.ms()-20_000)
 	b.Readings = append(b.Readings, reading("a/x", c.ms()-10_000, 1), reading("a/x", c.ms(), 1), reading("a/free", c.ms(), 1))
 	mustSubmit(t, e, b)
-	want = append(want, greenhouse.Gap{Point: "a/x", From: start + 390_000, To: c.ms() - 20_000, Cause: telemetry.CauseSilence})
-	want = []greenhouse.Gap{{Point: "a/x", From: want[0].From, To: want[1].To, Cause: telemetry.CauseSilence}} // they touch
+	want := []greenhouse.Gap{
+		{Point: "a/x", From: first, To: first + 300_000, Cause: telemetry.CauseSilence},
+		{Point: "a/x", From: second, To: c.ms() - 20_000, Cause: telemetry.CauseSilence},
+	}
+	if second-want[0].To < 60_000 { // they touch
+		want = []greenhouse.Gap{{Point: "a/x", From: first, To: want[1].To, Cause: telemetry.CauseSilence}}
+	}
 	for range 2 {
 		if d := cmp.Diff(want, told(e, "", telemetry.CauseSilence)); d != "" {
 			t.Errorf("(-want +got):\n%s", d)
 		}
 		shut(t, e)
 		e = open(t, o)
+	}
+}
+
+// TestSilenceIsMeasuredByThePointsOwnRhythm: one that sends every five minutes is
+// not silent after two, one that sends when something happens is not silent
+// because nothing does, and a replay of old readings is no sensor at all.
+func TestSilenceIsMeasuredByThePointsOwnRhythm(t *testing.T) {
+	c := newClock()
+	e := open(t, telemetry.Options{Dir: t.TempDir(), Now: c.Now, StaleAfter: func(greenhouse.PointID) time.Duration { return 90 * time.Second }})
+	send := func(p string, at greenhouse.Millis) {
+		t.Helper()
+		mustSubmit(t, e, telemetry.Batch{Node: "climate-aabb", Arrived: c.Now(), Readings: []greenhouse.Reading{reading(p, at, 1)}})
+	}
+	silences := func(p greenhouse.PointID) int { return len(told(e, p, telemetry.CauseSilence)) }
+	for range 20 {
+		c.add(5 * time.Minute)
+		send("a/slow", c.ms())
+	}
+	if n := silences("a/slow"); n != 0 {
+		t.Errorf("a point that sends every five minutes was silent %d times", n)
+	}
+	c.add(16 * time.Minute)
+	if n := silences("a/slow"); n != 1 {
+		t.Errorf("after 16 minutes it is silent %d times, want once, still", n)
+	}
+	send("a/slow", c.ms())
+	if n := silences("a/slow"); n != 1 {
+		t.Errorf("after 16 minutes it was silent %d times, want once", n)
+	}
+	for i := range 30 {
+		c.add(time.Duration(1+i*7%20) * time.Minute)
+		send("a/door", c.ms())
+	}
+	if n := silences("a/door"); n != 0 {
+		t.Errorf("a point that sends now and then was silent %d times", n)
+	}
+	old := c.ms() - 400*86_400_000
+	for i := range 30 {
+		c.add(100 * time.Millisecond)
+		send("a/replayed", old+greenhouse.Millis(i)*300_000)
+	}
+	c.add(time.Hour)
+	if n := silences("a/replayed"); n != 0 {
+		t.Errorf("a replay was silent %d times", n)
+	}
+	send("a/replayed", c.ms())
+	if n := silences("a/replayed"); n != 0 {
+		t.Errorf("the first live reading after a replay: silent %d times", n)
 	}
 }

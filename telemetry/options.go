@@ -65,9 +65,10 @@ type Options struct {
 	// others are kept all the same, with their quality. nil believes every
 	// number. It is called by the committer and must not block.
 	Tests func(greenhouse.PointID) greenhouse.SensorTests
-	// StaleAfter returns how long a point may be silent before that is a gap;
-	// 0 for one that nobody waits for. nil means none is. It is called by the
-	// committer and by queries and must not block.
+	// StaleAfter returns how long a point may be silent before that is a gap; 0
+	// for one that nobody waits for. One that sends more rarely than that may be
+	// silent for three times its own rhythm. nil means none is. It is called by
+	// the committer and by queries and must not block.
 	StaleAfter func(greenhouse.PointID) time.Duration
 	// OnCommit hears which latest values moved, after they are on disk and
 	// before the batches' Done. The committer calls it, and while a commit hangs

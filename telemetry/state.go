@@ -34,6 +34,7 @@ type series struct {
 	pen    []penned // provisional readings, as they came
 	nodes  []*node  // who has written here
 
+	beat   beat                    // since Open
 	sensor greenhouse.SensorState  // as of what is applied
 	loose  *greenhouse.SensorState // as of what was only seen, see [Engine.observe]; nil: nothing was
 
