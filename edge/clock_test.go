@@ -35,14 +35,16 @@ func TestBootWithoutTheTime(t *testing.T) {
 			truth[v] = greenhouse.MillisOf(time.Now())
 			c.d.tell(topic(wire.KindTelemetry, box), fmt.Sprintf(`{"v":1,"boot":"a","seq":%d,"m":{"air_temp":%v,"air_rh":60}}`, c.seq, v))
 		}
+		heated := false
 		for i := range 60 {
 			bare(16 + float64(i)/100)
 			pass(10 * time.Second)
+			heated = heated || c.wanted() == 1
 		}
 		own := greenhouse.MillisOf(time.Now())
 		clocked.tell(topic(wire.KindTelemetry, "multi-a4cf12b3de09"), fmt.Sprintf(`{"v":1,"ts":%d,"boot":"z","seq":1,"m":{"lux":500}}`, own))
-		if got := c.wanted(); got != 1 {
-			t.Errorf("the heater is wanted at %v before the time is known, want 1: it is cold", got)
+		if !heated {
+			t.Error("the heater was never wanted before the time was known, and it is cold")
 		}
 		if got := c.history("hut/air_temp"); len(got) != 60 || got[0].At.Time().Year() != 1970 {
 			t.Fatalf("%d readings to be seen, the first from %v", len(got), got[0].At.Time())
