@@ -215,10 +215,10 @@ func TestMemoryPerConnection(t *testing.T) {
 		c.want(4)
 	})
 	t.Logf("a silent socket costs %d bytes, a node %d bytes (the test's own end included)", silent, node)
-	if limit := int64(30 << 10); node > limit {
+	if limit := int64(16 << 10); node > limit {
 		t.Errorf("a node costs %d bytes, want at most %d", node, limit)
 	}
-	if limit := int64(16 << 10); silent > limit {
+	if limit := int64(8 << 10); silent > limit {
 		t.Errorf("a silent socket costs %d bytes, want at most %d", silent, limit)
 	}
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -200,22 +201,29 @@ func secured(raw net.Conn, cfg *tls.Config) net.Conn {
 	return tls.Server(raw, cfg)
 }
 
-// run is the life of a connection, on a goroutine of its own. Whatever goes
-// wrong in it ends this connection and nothing else.
+// run is the life of a connection: on this goroutine the login, which takes a large
+// stack, and on one of its own all that follows. Whatever goes wrong in it ends this
+// connection and nothing else.
 func (b *Broker) run(c *conn) {
+	if err := b.greet(c); err != nil {
+		b.finish(c, err)
+		return
+	}
+	go func() { b.finish(c, b.attend(c)) }()
+}
+
+func (b *Broker) finish(c *conn, err error) {
 	defer b.work.Done()
 	defer func() {
 		b.mu.Lock()
 		delete(b.conns, c)
 		b.mu.Unlock()
 	}()
-	err := b.converse(c)
 	b.end(c, err)
 }
 
-// converse lets the connection log in and then reads from it until it ends.
-// A panic (mochi has decoders that do) becomes ErrPanic.
-func (b *Broker) converse(c *conn) (err error) {
+// greet lets the connection log in. A panic (mochi has decoders that do) becomes ErrPanic.
+func (b *Broker) greet(c *conn) (err error) {
 	defer b.recoverFrom(c, &err)
 	_ = c.raw.SetDeadline(c.deadline)
 	if t, ok := c.Conn.(*tls.Conn); ok {
@@ -234,7 +242,18 @@ func (b *Broker) converse(c *conn) (err error) {
 	if err := b.checkProtocol(c); err != nil {
 		return err
 	}
-	return b.mochi.EstablishConnection(c.listener, c)
+	err = b.mochi.EstablishConnection(c.listener, handshake{c})
+	if c.established() {
+		c.first, c.client = nil, nil // and with them the secret and all that mochi made
+		return nil
+	}
+	return cmp.Or(err, errClosed)
+}
+
+// attend handles what the client sends. A panic becomes ErrPanic.
+func (b *Broker) attend(c *conn) (err error) {
+	defer b.recoverFrom(c, &err)
+	return c.listen()
 }
 
 // recoverFrom turns a panic into an error and tells of it.
@@ -294,7 +313,7 @@ func (b *Broker) opened(c *conn) {
 func (b *Broker) end(c *conn, err error) {
 	s := c.sess
 	opened := s != nil && s.opened.Load()
-	if c.first != nil && malformed(err) {
+	if errors.Is(err, errMalformed) || !opened && c.first != nil && malformed(err) {
 		c.because(ErrViolation)
 		b.refuse(c, RefusedMalformed, "", "packet that cannot be decoded")
 	}

@@ -37,12 +37,10 @@ var (
 // errClosed answers writes to a connection that is closing.
 var errClosed = errors.New("connection closed")
 
-// conn stands between a socket and mochi. Reads are framed and bounded, and
-// publishes end here; writes go to the outbox and never wait, deadlines are kept here and not by mochi
-// (which computes one and a half keep-alive times in 16 bits and has none for
-// writes or before CONNECT).
+// conn is a connection, from accept on. Reads are framed and bounded, writes go to
+// the outbox and never wait, deadlines are kept here. What mochi sees of it is its handshake.
 type conn struct {
-	net.Conn // with TLS, if any
+	Conn     net.Conn // with TLS, if any
 	raw      net.Conn
 	sock     *socket // nil with TLS, and where there is no descriptor
 	b        *Broker
@@ -58,7 +56,7 @@ type conn struct {
 	out    outbox
 
 	// Of the reading goroutine alone.
-	first   []byte // of the first packet, what mochi has not read yet
+	first   []byte // of the first packet, what mochi has not read yet; nil if none came
 	connect []byte // the first packet behind its fixed header, until login
 	in      input
 	version byte
@@ -75,14 +73,6 @@ type conn struct {
 	refreshed time.Time
 }
 
-// Write queues whole packets of mochi's: CONNACK, PINGRESP, DISCONNECT.
-func (c *conn) Write(p []byte) (int, error) {
-	if err := c.out.writeControl(p); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
 // Close ends the connection once what is queued as control bytes is out.
 func (c *conn) Close() error {
 	c.mu.Lock()
@@ -93,10 +83,6 @@ func (c *conn) Close() error {
 	_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // the reader stops now
 	return nil
 }
-
-// SetDeadline is called by mochi before every packet that it reads. The time it
-// asks for is not used: see heard.
-func (c *conn) SetDeadline(time.Time) error { c.heard(); return nil }
 
 // heard moves the deadline when a packet is done with: until login the one set at
 // accept holds, and after it the next packet must be here within one and a half
@@ -116,12 +102,6 @@ func (c *conn) heard() {
 	c.refreshed = now
 	_ = c.Conn.SetReadDeadline(now.Add(c.keepAlive*3/2 + slack)) // it fails on closed connections alone
 }
-
-// SetReadDeadline and SetWriteDeadline are not mochi's to set.
-func (c *conn) SetReadDeadline(time.Time) error { return nil }
-
-// SetWriteDeadline does nothing; see SetReadDeadline.
-func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
 // loggedIn replaces the deadline to login by the keep-alive.
 func (c *conn) loggedIn(keepAlive time.Duration) {
@@ -177,10 +157,10 @@ func (c *conn) ended(err error) error {
 	case err == nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, errClosed), isNetError(err):
 		return ErrLost
 	}
-	return ErrViolation // mochi refused a packet
+	return ErrViolation // a packet was refused
 }
 
-// malformed reports whether err, from mochi, speaks of a packet and not of the connection.
+// malformed reports whether err, from mochi, speaks of the CONNECT and not of the connection.
 func malformed(err error) bool {
 	switch {
 	case err == nil, errors.Is(err, packets.ErrRejectPacket), errors.Is(err, ErrPanic), errors.Is(err, errClosed),

@@ -1,16 +1,16 @@
 // Package broker is the MQTT side of the daemon: it accepts nodes, devices that
 // want to join, and bridge accounts, and hands what they publish to its owner.
 // It is the only room that knows mochi-mqtt, and it trusts it with little:
-// mochi decodes packets other than PUBLISH, answers CONNECT and PINGREQ and runs the
-// reading loop of a connection. Everything with consequences stands in front of it.
+// mochi decodes packets other than PUBLISH, and answers CONNECT. Everything with
+// consequences stands in front of it, and what a connection costs is counted here.
 //
 // # The way of a packet
 //
-//	socket → guard (limits at accept, deadline to login, TLS) → first packet, bounded
-//	       → framing of every byte (length, size)
-//	       → PUBLISH: decoded and handled here → Handler.Receive → Ack
-//	         → PUBACK in publish order → other subscribers
-//	       → others: mochi decodes → OnPacketRead: SUBSCRIBE, UNSUBSCRIBE and PUBACK end here
+//	socket → guard (limits at accept, deadline to login, TLS)
+//	       → first packet, bounded → mochi: CONNECT and CONNACK, with the login between
+//	       → framing of every byte (length, size) → decoding
+//	       → SUBSCRIBE, UNSUBSCRIBE, PUBACK, PINGREQ, DISCONNECT
+//	       → PUBLISH → Handler.Receive → Ack → PUBACK in publish order → other subscribers
 //
 // A QoS 1 publish becomes a [Delivery]. It is acknowledged when the owner calls
 // [Delivery.Ack], from any goroutine, and never before; the PUBACKs of a client

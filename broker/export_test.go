@@ -81,7 +81,7 @@ func (b *Broker) Subscribed() bool {
 	return len(b.index.root.next) > 0
 }
 
-// Known returns how many clients mochi believes in.
+// Known returns how many clients mochi believes in: those that log in just now.
 func (b *Broker) Known() int { return b.mochi.Clients.Len() }
 
 // QueueSpace returns the room that the queues of all sessions take, in entries.

@@ -21,56 +21,35 @@ const smallRead = 1 << 10
 // input is what was read from a client and not handled yet. It belongs to the
 // reading goroutine.
 type input struct {
-	rest   []byte  // beginning with a packet, or with what mochi still wants of one
-	left   int     // bytes of the packet that mochi reads still to be given to it
+	rest   []byte  // begins with a packet
 	buffer *[]byte // what was lent to read into, and rest lies in; else nil
 	shared bool    // rest lies in a buffer that the next read overwrites
 	own    []byte  // such a buffer, of connections that cannot say whether there is something to read
-	fault  error   // the first thing wrong with the stream
 }
 
-// Read gives mochi the first packet and then every other packet that is no PUBLISH,
-// up to the first byte that breaks a rule. Publishes end here: nearly all packets
-// are, and mochi needs as long for one as the rest of the way takes.
-func (c *conn) Read(p []byte) (int, error) {
-	if len(c.first) > 0 {
-		n := copy(p, c.first)
-		c.first = c.first[n:]
-		return n, nil
-	}
-	for c.in.fault == nil {
-		if n := min(c.in.left, len(c.in.rest)); n > 0 {
-			n = copy(p, c.in.rest[:n])
-			c.in.rest = c.in.rest[n:]
-			c.in.left -= n
-			return n, nil
-		}
-		if c.in.left == 0 {
-			if c.in.fault = c.handle(); c.in.fault != nil || c.in.left > 0 {
-				continue
-			}
+// listen reads and handles packets until the connection ends, and says why it did. A
+// packet is handled when it is all there, so nobody waits for half of one but its
+// own deadline.
+func (c *conn) listen() error {
+	for {
+		if err := c.handle(); err != nil {
+			return err
 		}
 		if err := c.fill(); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return 0, c.in.fault
 }
 
-// handle takes all publishes at the front of what was read, and stops before the
-// first packet that is mochi's or not all there.
+// handle takes all whole packets at the front of what was read.
 func (c *conn) handle() error {
-	any := false
-	for {
+	for any := false; ; any = true {
 		head, body, err := header(c.in.rest, c.b.opts.Limits.Payload+headroom)
 		switch {
 		case err != nil:
 			c.b.refuse(c, frameKind(err), "", err.Error())
 			c.violate(frameCode(err))
 			return err
-		case head > 0 && c.in.rest[0]>>4 != packets.Publish:
-			c.in.left = head + body
-			return nil
 		case head == 0 || len(c.in.rest) < head+body:
 			if any {
 				c.heard()
@@ -81,20 +60,7 @@ func (c *conn) handle() error {
 			return err
 		}
 		c.in.rest = c.in.rest[head+body:]
-		any = true
 	}
-}
-
-// take handles one PUBLISH.
-func (c *conn) take(first byte, body []byte) error {
-	pub, err := decodePublish(c.sess, first, body)
-	if err != nil {
-		return err
-	}
-	if c.b.slowDown(c) != nil || c.b.publish(c, &pub) != nil {
-		return packets.ErrRejectPacket
-	}
-	return nil
 }
 
 // fill waits for more bytes. While it waits no lent buffer is held.
@@ -163,11 +129,12 @@ type publication struct {
 }
 
 // decodePublish decodes what follows the fixed header of a PUBLISH, and copies all
-// that is kept of it. What is wrong with it is an error of mochi's, as with other packets.
+// that is kept of it. Nearly all packets are one, so it does without mochi, which takes as
+// long for it as the rest of the way.
 func decodePublish(s *session, first byte, body []byte) (p publication, err error) {
 	var fixed packets.FixedHeader
 	if err := fixed.Decode(first); err != nil {
-		return p, err
+		return p, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	p.qos, p.retain, p.dup = fixed.Qos, fixed.Retain, fixed.Dup
 	n := 0
@@ -175,14 +142,14 @@ func decodePublish(s *session, first byte, body []byte) (p publication, err erro
 		n = 2 + int(body[0])<<8 + int(body[1])
 	}
 	if n < 2 || n > len(body) {
-		return p, fmt.Errorf("%w: %w", packets.ErrMalformedTopic, packets.ErrMalformedOffsetBytesOutOfRange)
+		return p, fmt.Errorf("%w: topic longer than its packet", errMalformed)
 	}
 	if p.topic, err = s.topic(body[2:n]); err != nil {
 		return p, err
 	}
 	if p.qos > 0 {
 		if len(body) < n+2 {
-			return p, packets.ErrMalformedPacketID
+			return p, fmt.Errorf("%w: no packet id", errMalformed)
 		}
 		p.id = uint16(body[n])<<8 | uint16(body[n+1])
 		n += 2
@@ -210,7 +177,7 @@ func decodeProperties(b []byte) (*packets.Properties, int, error) {
 		err = packets.ErrMalformedOffsetBytesOutOfRange
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", packets.ErrMalformedProperties, err)
+		return nil, 0, fmt.Errorf("%w: properties: %w", errMalformed, err)
 	}
 	return p, n, nil
 }
@@ -224,7 +191,7 @@ func (s *session) topic(b []byte) (string, error) {
 		}
 	}
 	if !utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0 {
-		return "", packets.ErrMalformedTopic
+		return "", fmt.Errorf("%w: topic is no plain text", errMalformed)
 	}
 	return string(b), nil
 }
