@@ -44,7 +44,9 @@ type LiveZone struct {
 	Nodes         int                 `json:"nodes"`
 	Stopped       bool                `json:"stopped"`
 	Failing       string              `json:"failing,omitempty"`
-	Version       uint64              `json:"version"`
+	// SetPoints are those in force, ramps, offsets and holds included, to a tenth.
+	SetPoints map[greenhouse.Quantity]float64 `json:"set_points,omitempty" doc:"in force now"`
+	Version   uint64                          `json:"version"`
 }
 
 // LiveNode is the state of a node that changes by itself.

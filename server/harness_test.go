@@ -49,6 +49,7 @@ type world struct {
 	levels   map[greenhouse.PointID]server.Level
 	notReady []string
 	refuse   error // what Command answers
+	ramp     float64
 	faults   []api.SimFault
 }
 
@@ -81,8 +82,11 @@ func (w *world) ClockTrusted() bool { return true }
 func (w *world) Control() api.ControlStatus { return api.ControlStatus{PeriodS: 5, Total: 1, OK: 1} }
 
 func (w *world) SetPoints(greenhouse.ZoneID) (automation.SetPoints, bool) {
-	return automation.SetPoints{{Quantity: greenhouse.Heating, Value: 18, Base: 17, Layer: automation.LayerOffset, By: "anna", Until: 1_764_000_000_000}}, true
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return automation.SetPoints{{Quantity: greenhouse.Heating, Value: 18 + w.ramp, Base: 17, Layer: automation.LayerOffset, By: "anna", Until: 1_764_000_000_000}}, true
 }
+
 func (w *world) Decided(greenhouse.ZoneID) (greenhouse.Millis, string) { return 1_764_000_000_000, "" }
 
 func (w *world) Wake(z greenhouse.ZoneID) {

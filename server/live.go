@@ -2,12 +2,14 @@ package server
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"greenhouse"
 	"greenhouse/api"
+	"greenhouse/automation"
 	"greenhouse/store"
 )
 
@@ -78,9 +80,20 @@ type looker struct {
 	points map[greenhouse.PointID]api.LivePoint
 	values map[greenhouse.PointID]float64
 	drives map[greenhouse.PointID]driven
-	zones  map[greenhouse.ZoneID]api.LiveZone
+	zones  map[greenhouse.ZoneID]zoned
 	nodes  map[greenhouse.UID]api.LiveNode
 	latest map[greenhouse.PointID]greenhouse.Latest
+}
+
+// zoned is a zone as shown last, without its map, to be compared.
+type zoned struct {
+	mode          greenhouse.Mode
+	alarms        alarmCount
+	online, nodes int
+	stopped       bool
+	failing       string
+	version       uint64
+	points        [len(automation.SetPoints{})]float64 // set-points in force, in the order of the decision
 }
 
 // driven is an actuator as shown last, without its pointers, to be compared. The
@@ -101,7 +114,7 @@ func newLooker(s *Server, zone greenhouse.ZoneID) *looker {
 	return &looker{
 		s: s, zone: zone, first: true,
 		points: map[greenhouse.PointID]api.LivePoint{}, values: map[greenhouse.PointID]float64{}, drives: map[greenhouse.PointID]driven{},
-		zones: map[greenhouse.ZoneID]api.LiveZone{}, nodes: map[greenhouse.UID]api.LiveNode{}, latest: map[greenhouse.PointID]greenhouse.Latest{},
+		zones: map[greenhouse.ZoneID]zoned{}, nodes: map[greenhouse.UID]api.LiveNode{}, latest: map[greenhouse.PointID]greenhouse.Latest{},
 	}
 }
 
@@ -180,14 +193,26 @@ func (l *looker) lookZones(v *view, msg *api.Live) {
 		}
 		nodes, count := v.reg.ZoneNodes(id), v.zoneAlarms(id)
 		_, failing := v.s.Automation.Decided(id)
-		now := api.LiveZone{
-			ID: id, Mode: z.Mode, Alarms: count.n, AlarmSeverity: count.loudest, Nodes: len(nodes), NodesOnline: v.online(nodes),
-			Stopped: v.reg.StoppedZone(id), Failing: failing, Version: z.Version,
+		now := zoned{mode: z.Mode, alarms: count, nodes: len(nodes), online: v.online(nodes), stopped: v.reg.StoppedZone(id), failing: failing, version: z.Version}
+		points, _ := v.s.Automation.SetPoints(id)
+		for i, p := range points {
+			now.points[i] = math.Inf(-1) // nobody asked for it
+			if p.Layer != automation.LayerNone {
+				now.points[i] = math.Round(p.Value*10) / 10
+			}
 		}
-		if l.zones[id] != now {
-			l.zones[id] = now
-			msg.Zones = append(msg.Zones, now)
+		if old, had := l.zones[id]; had && old == now {
+			continue
 		}
+		l.zones[id] = now
+		shown := api.LiveZone{ID: id, Mode: z.Mode, Alarms: count.n, AlarmSeverity: count.loudest, Nodes: now.nodes, NodesOnline: now.online,
+			Stopped: now.stopped, Failing: failing, Version: z.Version, SetPoints: map[greenhouse.Quantity]float64{}}
+		for i, p := range points {
+			if x := now.points[i]; api.Num(x) != nil {
+				shown.SetPoints[p.Quantity] = x
+			}
+		}
+		msg.Zones = append(msg.Zones, shown)
 	}
 }
 

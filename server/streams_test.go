@@ -217,7 +217,7 @@ func TestLive(t *testing.T) {
 		}
 		switch step {
 		case 0:
-			if !msg.Full || len(msg.Points) != 1 || *msg.Points[0].Value != 20 || len(msg.Zones) != 1 || len(msg.Nodes) != 1 || len(msg.Actuators) != 1 {
+			if !msg.Full || len(msg.Points) != 1 || *msg.Points[0].Value != 20 || len(msg.Zones) != 1 || msg.Zones[0].SetPoints[greenhouse.Heating] != 18 || len(msg.Zones[0].SetPoints) != 1 || len(msg.Nodes) != 1 || len(msg.Actuators) != 1 {
 				t.Fatalf("first: got %+v", msg)
 			}
 			h.send(greenhouse.Reading{Point: "north/air_temp", At: msg.Points[0].TS + 10, Value: 21})
@@ -226,10 +226,10 @@ func TestLive(t *testing.T) {
 				t.Fatalf("after a reading: got %+v", msg)
 			}
 			h.world.mu.Lock()
-			h.world.online[n.UID] = true
+			h.world.online[n.UID], h.world.ramp = true, 0.52
 			h.world.mu.Unlock()
 		case 2:
-			if len(msg.Nodes) != 1 || !msg.Nodes[0].Online || len(msg.Zones) != 1 || msg.Zones[0].NodesOnline != 1 || len(msg.Points) != 0 {
+			if len(msg.Nodes) != 1 || !msg.Nodes[0].Online || len(msg.Zones) != 1 || msg.Zones[0].NodesOnline != 1 || msg.Zones[0].SetPoints[greenhouse.Heating] != 18.5 || len(msg.Points) != 0 {
 				t.Fatalf("after a node came: got %+v", msg)
 			}
 			h.must(h.client.UnassignNode(h.ctx(), n.UID, client.Write{}))

@@ -142,6 +142,9 @@ func benchRun(c contender, days int, plant benchPlant, w benchWeather, seed uint
 	f := make(figures, len(o.Findings))
 	for i, d := range []float64{1, 1, n, n, n, n * 24 / 100, n} {
 		f[i] = o.Findings[i].Value / d
+		if strings.Contains(o.Findings[i].Detail, "never came") { // no night was cold enough to heat
+			f[i] = math.NaN()
+		}
 	}
 	return f, nil
 }
@@ -231,7 +234,11 @@ func printCell(title string, cell []measured) {
 			if mean >= 50 {
 				format = "%.0f (%.0f)"
 			}
-			fmt.Printf(" %-14s", fmt.Sprintf(format, mean, worst))
+			cell := fmt.Sprintf(format, mean, worst)
+			if math.IsNaN(mean) {
+				cell = "–"
+			}
+			fmt.Printf(" %-14s", cell)
 		}
 		fmt.Println()
 	}

@@ -131,3 +131,17 @@ func TestTracesBeginInThePast(t *testing.T) {
 		t.Errorf("%d of the sensors have a trace:\n%s", rows, d.screen())
 	}
 }
+
+// TestSetPointInForce checks that the dashboard shows what control aims at now: the
+// ramp, the curve, what somebody holds, and not what a clock would guess.
+func TestSetPointInForce(t *testing.T) {
+	d, _ := open(t, tui.Options{Zone: "south"})
+	d.size(120, 40).has("heating 20/16")
+	ramp := func(v float64) api.Live {
+		return api.Live{TS: ms(0), Version: 7, Zones: []api.LiveZone{{ID: "south", Mode: greenhouse.ModeAuto, Nodes: 2, NodesOnline: 2,
+			SetPoints: map[greenhouse.Quantity]float64{greenhouse.Heating: v, greenhouse.HumidityMax: 85}}}}
+	}
+	d.send(tui.Live(ramp(17.3))).has("heating 17.3 (20/16)").has("humidity_max 85\n").has("venting 24/22")
+	d.send(tui.Live(ramp(17.4))).has("heating 17.4 (20/16)")
+	d.press("esc", "1").has("17.4")
+}

@@ -55,7 +55,8 @@ type state struct {
 	alarms  []api.Alarm // the loudest that nobody acknowledged first
 	events  []api.Event // oldest first
 	points  map[greenhouse.PointID]*point
-	byZone  map[greenhouse.ZoneID][]*point // by id
+	byZone  map[greenhouse.ZoneID][]*point                        // by id
+	inForce map[greenhouse.ZoneID]map[greenhouse.Quantity]float64 // set-points, as decided
 	units   map[greenhouse.PointID]greenhouse.Unit
 	counts  api.AlarmCounts
 	stopped api.Stopped
@@ -70,7 +71,8 @@ type state struct {
 func newState(now time.Time) *state {
 	return &state{
 		link: link{since: now}, points: map[greenhouse.PointID]*point{}, byZone: map[greenhouse.ZoneID][]*point{},
-		units: map[greenhouse.PointID]greenhouse.Unit{},
+		inForce: map[greenhouse.ZoneID]map[greenhouse.Quantity]float64{},
+		units:   map[greenhouse.PointID]greenhouse.Unit{},
 	}
 }
 
@@ -186,6 +188,7 @@ func (s *state) applyZone(now api.LiveZone) {
 		z := &s.zones[i]
 		z.Mode, z.Alarms, z.AlarmSeverity, z.NodesOnline, z.Nodes = now.Mode, now.Alarms, now.AlarmSeverity, now.NodesOnline, now.Nodes
 		z.Stopped, z.Failing = now.Stopped, now.Failing
+		s.inForce[now.ID] = now.SetPoints
 	}
 }
 

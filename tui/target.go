@@ -86,13 +86,29 @@ func (g goal) text(ts greenhouse.Millis) string {
 	return fmt.Sprintf("%.4g/%.4g", g.Day, g.Night)
 }
 
-// target writes a target of a zone, "" where it has none.
+// target writes what is aimed at now, "" where nothing is: the set-point in force as
+// control decided it, with ramps, the sun, curves and what people hold, else the
+// target as far as the clock tells.
 func (s *state) target(z *api.Zone, q greenhouse.Quantity, now greenhouse.Millis) string {
+	if v, ok := s.inForce[z.ID][q]; ok {
+		return fmt.Sprintf("%.4g", v)
+	}
 	g, ok := s.goal(z, q)
 	if !ok {
 		return ""
 	}
 	return g.text(now)
+}
+
+// targets writes what is aimed at now, and the levels of day and night behind it
+// where it is neither of the two, or nobody can see which.
+func (s *state) targets(z *api.Zone, q greenhouse.Quantity, now greenhouse.Millis) string {
+	text := s.target(z, q, now)
+	g, ok := s.goal(z, q)
+	if _, decided := s.inForce[z.ID][q]; !ok || !decided || g.Day == g.Night {
+		return text
+	}
+	return fmt.Sprintf("%s (%.4g/%.4g)", text, g.Day, g.Night)
 }
 
 // goalsOf returns the targets that belong to what a channel measures.

@@ -127,7 +127,7 @@ func (p *zonePane) head(v view, z *api.Zone) []string {
 	}
 	var goals []string
 	for _, q := range greenhouse.Quantities() {
-		if t := v.s.target(z, q.Quantity, v.now); t != "" {
+		if t := v.s.targets(z, q.Quantity, v.now); t != "" {
 			goals = append(goals, k.dim.Render(string(q.Quantity)+" ")+t)
 		}
 	}
