@@ -60,6 +60,7 @@ func (st *State) dry() {
 	if !y.limited && st.has(roleHeater) {
 		st.aim.heat += math.Round(y.demand*dryHeat*10) / 10
 	}
+	st.guardCrop()
 	if !math.IsNaN(st.aim.heat) {
 		st.aim.vent = max(st.aim.vent, st.aim.heat+leastDeadZone)
 	}

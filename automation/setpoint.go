@@ -100,6 +100,7 @@ type calendar struct {
 	always      bool // day and night begin at once: it is always day
 	dayFrom     int64
 	dayUntil    int64
+	sunrise     int64
 }
 
 // look works the calendar out for the date of now, unless it holds already.
@@ -121,6 +122,7 @@ func (c *calendar) look(s *Schedule, now time.Time) {
 		}
 	}
 	c.always = c.dayFrom == c.dayUntil
+	c.sunrise = s.at(greenhouse.Edge{Sun: "sunrise"}, time.Date(y, m, d, 0, 0, 0, 0, s.Location)).UnixMilli()
 	for i := range c.knots { // sorted by insertion: six at most, almost in order
 		for j := i; j > 0 && c.knots[j].at < c.knots[j-1].at; j-- {
 			c.knots[j], c.knots[j-1] = c.knots[j-1], c.knots[j]

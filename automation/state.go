@@ -46,6 +46,7 @@ type State struct {
 	learned  learned
 	watching supervising
 	backup   backup
+	guarding guarding
 	alarms   [alarmCount]alarm
 }
 

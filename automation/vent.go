@@ -216,9 +216,10 @@ func (st *State) openVents(band float64, blocked bool, because reason) {
 
 // How vents that are open for drying are spared.
 const (
-	dryStep   = 0.04
-	dryRest   = 5 * time.Minute
-	dryFilter = time.Minute
+	dryStep    = 0.04
+	dryRest    = 5 * time.Minute
+	dryFilter  = time.Minute
+	dryRelease = 20 * time.Minute // they shut slowly, or what was let out is back at once
 )
 
 // ventForDrying returns the least that vents are open against humidity: by the
@@ -226,21 +227,31 @@ const (
 // for the demand swings with every pulse of heat.
 func (st *State) ventForDrying() float64 {
 	v, y := &st.venting, &st.drying
-	want := 0.0
+	want, tau := 0.0, dryFilter
 	if y.useful {
 		want = y.demand * st.tuning.RHVentMax
-		if !math.IsNaN(st.aim.heatBase) {
-			want *= clamp(v.air-(st.aim.heatBase-1), 0, 1)
+		if st.guarding.slow && st.sunshine() > sunWarms {
+			want *= 1 + wetVents*clamp((guardEnds-y.margin)/guardEnds, 0, 1)
 		}
 	}
-	v.least += (want - v.least) * lag(st.dt, dryFilter)
+	if want < v.least {
+		tau = dryRelease
+	}
+	v.least += (want - v.least) * lag(st.dt, tau)
 	v.dried += st.dt
-	end := math.Round(v.least*100) / 100
+	end := v.least
+	if !math.IsNaN(st.aim.heatBase) {
+		end *= clamp(v.air-(st.aim.heatBase-1), 0, 1)
+	}
+	end = math.Round(end*100) / 100
 	switch {
 	case !y.useful || v.air < st.aim.heatBase-1: // it would wet, or chill
 		v.least, v.dry = 0, 0
-	case end == v.dry || v.dried < dryRest:
-	case math.Abs(end-v.dry) >= dryStep || end == 0 || end >= st.tuning.RHVentMax-0.005:
+	case end == v.dry || v.dried < dryRest && end < v.dry+2*dryStep:
+	case math.Abs(end-v.dry) >= dryStep || end < 0.02 || end >= st.tuning.RHVentMax-0.005:
+		if end < 0.02 {
+			end = 0
+		}
 		v.dry, v.dried = end, 0
 	}
 	return v.dry
