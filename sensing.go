@@ -76,6 +76,22 @@ func (t *SensorTests) StaleAfter(interval time.Duration) time.Duration {
 	return max(3*interval, 90*time.Second, t.Silent)
 }
 
+// Trend reports whether only people look at a quantity: no decision, dose or
+// protection is made from it. Where a disk has too little room, trends give way
+// first. A level that a node reports of an output is one too: what control needs
+// of it is the latest.
+func Trend(n ChannelName) bool {
+	spec, standard := StandardChannel(n)
+	if !standard || spec.Kind == Actuator {
+		return n != "online"
+	}
+	switch n {
+	case "lux", "vpd", "wind_dir", "soil_temp", "current":
+		return true
+	}
+	return false
+}
+
 // How a failure is made good.
 const (
 	failuresBad  = 3                // of the last five readings make a sensor bad

@@ -62,6 +62,7 @@ type Daemon struct {
 	inbound *inbound
 	clerk   *clerk
 	clock   *clockWatch
+	reserve *reserve
 	epoch   atomic.Uint64 // of the commands of this run; a node may raise it
 	fences  fences
 
@@ -85,7 +86,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
 	}
-	d := &Daemon{opts: o, log: o.Log, clock: newClockWatch(o.ClockTrust, o.Now()), failed: make(chan error, 1)}
+	d := &Daemon{opts: o, log: o.Log, clock: newClockWatch(o.ClockTrust, o.Now()), reserve: newReserve(o.DataDir, o.Log), failed: make(chan error, 1)}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -157,7 +158,8 @@ func (d *Daemon) openTelemetry() error {
 	e, err := telemetry.Open(telemetry.Options{
 		Dir: filepath.Join(d.opts.DataDir, "telemetry"), Now: d.opts.Now, ClockTrusted: d.clock.Trusted, Log: d.log, Linger: d.opts.Linger,
 		Retention: d.opts.Retention, MaxBytes: d.opts.HistoryMaxBytes, MinFree: d.opts.HistoryMinFree,
-		Tests: d.sensorTests, StaleAfter: d.staleAfter, Uptime: uptime(), OnRestamp: d.restamped, OnCommit: d.committed, OnPressure: d.pressed, Disk: d.opts.Faults.Disk,
+		Free: d.reserve.free, Tests: d.sensorTests, StaleAfter: d.staleAfter,
+		Trend: func(p greenhouse.PointID) bool { return greenhouse.Trend(p.Name()) }, Uptime: uptime(), OnRestamp: d.restamped, OnCommit: d.committed, OnPressure: d.pressed, Disk: d.opts.Faults.Disk,
 	})
 	if err != nil {
 		return err

@@ -46,6 +46,9 @@ func graftMonotonic(at time.Time) time.Time {
 	return at
 }
 
+// Pressed is what the telemetry queue calls as it fills and empties.
+func (d *Daemon) Pressed(p telemetry.Pressure) { d.pressed(p) }
+
 // Die ends the daemon as a kill would, as far as that is possible within one
 // process: nothing is told to any node, and what was not acknowledged is not
 // written. The goroutines end and the files close, for the next one needs the locks.

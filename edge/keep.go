@@ -39,6 +39,7 @@ func (d *Daemon) keep(ctx context.Context) {
 			return
 		case <-second.C:
 			now := d.opts.Now()
+			d.reserve.look()
 			if d.store.Stats().Unknown {
 				if now.Sub(reopened) < reopenEvery {
 					continue

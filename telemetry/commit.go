@@ -142,6 +142,7 @@ func (e *Engine) hear(moved []greenhouse.Latest) {
 func (e *Engine) write(batches []*Batch, drops []*drop) error {
 	c := &e.composer
 	e.mu.RLock()
+	c.tight = e.tight.Load()
 	c.begin()
 	c.settle()
 	for _, b := range batches {
@@ -167,9 +168,13 @@ func (e *Engine) write(batches []*Batch, drops []*drop) error {
 	}
 	e.healed()
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.apply(c)
 	e.settled()
+	e.mu.Unlock()
+	if c.left > 0 {
+		e.shed.Add(int64(c.left))
+		e.observe(batches) // control and people go on to see what is not kept
+	}
 	return nil
 }
 

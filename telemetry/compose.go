@@ -28,6 +28,9 @@ type composer struct {
 	down    map[greenhouse.UID]int64 // those of them not heard since
 	met     []greenhouse.UID         // taken out of down by this frame
 	holes   []greenhouse.Gap         // to follow the batch at hand
+	shed    []greenhouse.Gap         // readings of it that are left out, one each
+	left    int                      // of this frame
+	tight   bool                     // the disk has no room for trends
 	frames  uint64                   // frames begun
 
 	settled *settling // at the beginning of this frame
@@ -99,7 +102,7 @@ func (c *composer) begin() {
 	c.drafts = c.drafts[:0]
 	c.unmeet()
 	c.bounds = c.o.bounds()
-	c.settled, c.penned = nil, false
+	c.settled, c.penned, c.left = nil, false, 0
 	clear(c.stamped)
 }
 
@@ -117,7 +120,7 @@ func (c *composer) batch(b *Batch) {
 		return
 	}
 	c.retime(b)
-	c.body, c.holes = c.body[:0], c.holes[:0]
+	c.body, c.holes, c.shed = c.body[:0], c.holes[:0], c.shed[:0]
 	arrived := b.Arrived.UnixMilli()
 	h := batchHead{hasSeq: b.HasSeq, seq: b.Seq, seqEnd: b.Seq, refused: uint64(max(b.Refused, 0))}
 	last := arrived
@@ -127,6 +130,9 @@ func (c *composer) batch(b *Batch) {
 		switch {
 		case !c.acceptable(r, b.Stamped):
 			h.refused++
+			continue
+		case c.tight && c.o.Trend != nil && c.o.Trend(r.Point):
+			c.shed = append(c.shed, greenhouse.Gap{Point: r.Point, From: r.At, To: r.At, Cause: CauseDiskFull, Count: 1})
 			continue
 		case st != nil && st.has(int64(r.At)) && (c.trusted || !b.Stamped): // provisional ones are known by their message
 			c.repeats++
@@ -141,12 +147,13 @@ func (c *composer) batch(b *Batch) {
 		h.n++
 	}
 	if b.HasSeq && str != nil && str.seen(b.Seq) {
-		c.repeats += int(h.refused) // told of when it first came
+		c.repeats += int(h.refused) + len(c.shed) // told of when it first came
+		c.shed = c.shed[:0]
 		if h.n == 0 {
 			return // sent again, and known
 		}
 		h.refused = 0
-	} else if h.n == 0 && h.refused == 0 && !b.HasSeq {
+	} else if h.n == 0 && h.refused == 0 && len(c.shed) == 0 && !b.HasSeq {
 		return
 	}
 	c.downtime(b, str)
@@ -160,6 +167,10 @@ func (c *composer) batch(b *Batch) {
 	for _, g := range c.holes {
 		c.gap(g)
 	}
+	for _, g := range c.shed {
+		c.gap(g)
+	}
+	c.left += len(c.shed)
 }
 
 // head appends the head of a batch, its arrival relative to the one before.

@@ -56,10 +56,11 @@ type Engine struct {
 	since   atomic.Pointer[time.Time] // when the commit under way began
 	fault   atomic.Pointer[fault]
 	low     atomic.Bool // the disk is nearly full
+	tight   atomic.Bool // it will be soon
 	sealAll atomic.Bool // the next pass seals open windows too
 
 	syncMean, syncMax                        atomic.Int64 // ns
-	stored, repeats, batchesDone             atomic.Int64
+	stored, repeats, batchesDone, shed       atomic.Int64
 	batchesFailed, faults, damaged, sealedAt atomic.Int64
 	sealErr                                  atomic.Pointer[error]
 	stuck                                    atomic.Pointer[error] // why the last sealing failed

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"greenhouse"
@@ -54,8 +55,9 @@ func (e *Engine) Maintain() error {
 	return err
 }
 
-// checkSpace pauses telemetry while the disk is nearly full, and ends the
-// pause with a quarter to spare.
+// checkSpace leaves trends out while the disk has less than twice the free space
+// it should, and pauses telemetry altogether below that; either ends with a
+// quarter to spare.
 func (e *Engine) checkSpace() {
 	if e.o.MinFree < 0 {
 		return
@@ -66,11 +68,20 @@ func (e *Engine) checkSpace() {
 		return
 	}
 	least := uint64(e.o.MinFree)
-	switch {
-	case free < least && !e.low.Swap(true):
-		e.o.Log.Error("telemetry is paused: the disk is nearly full", "free", free, "least", least)
-	case free >= least+least/4 && e.low.Swap(false):
-		e.o.Log.Info("the disk has room again", "free", free)
+	for _, x := range [...]struct {
+		flag      *atomic.Bool
+		least     uint64
+		begin, ok string
+	}{
+		{&e.tight, 2 * least, "the disk is filling up: trends are not stored", "the disk has room for trends again"},
+		{&e.low, least, "telemetry is paused: the disk is nearly full", "the disk has room again"},
+	} {
+		switch {
+		case free < x.least && !x.flag.Swap(true):
+			e.o.Log.Error(x.begin, "free", free, "least", x.least)
+		case free >= x.least+x.least/4 && x.flag.Swap(false):
+			e.o.Log.Info(x.ok, "free", free)
+		}
 	}
 }
 

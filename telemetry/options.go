@@ -51,8 +51,14 @@ type Options struct {
 	// dropped, today never. 0 means no budget.
 	MaxBytes int64
 	// MinFree is the free disk space below which telemetry pauses, so that the
-	// registry can still be written; 0 means 64 MiB, below 0 none.
+	// registry can still be written; 0 means 64 MiB, below 0 none. Below twice
+	// as much, trends are no longer stored.
 	MinFree int64
+	// Trend reports whether only people look at a point: such readings give way
+	// first where the disk has too little room. What is left out moves the latest
+	// value, is acknowledged with its message, and is a gap. nil: none is. It is
+	// called by the committer and must not block.
+	Trend func(greenhouse.PointID) bool
 	// Free measures the free space below a directory; nil asks the system.
 	Free func(dir string) (uint64, error)
 	// SealDelay is how long after its end a window is sealed, to wait for late

@@ -21,6 +21,8 @@ type Stats struct {
 	Batches        int64 // batches acknowledged
 	BatchesFailed  int64 // batches that were not
 	BatchesDropped int64 // QoS 0 dropped under pressure or in a fault
+	Shedding       bool  // the disk is filling up: trends are not stored
+	Shed           int64 // samples left out for that; each is in a gap record too
 	Refused        int64 // samples refused, ever; each is in a gap record too
 	Late           int64 // readings merged into windows already sealed
 
@@ -64,6 +66,7 @@ func (e *Engine) Stats() Stats {
 		BytesWritten: e.wal.written.Load(), LogFiles: int(e.wal.files.Load()), DaysDropped: e.droppedDays.Load(),
 		Faults: e.faults.Load(), Damaged: e.damaged.Load(), SealedAt: greenhouse.Millis(e.sealedAt.Load()), Late: e.late.Load(),
 	}
+	s.Shedding, s.Shed = e.tight.Load(), e.shed.Load()
 	s.Hanging, s.Hangs = e.hang.on.Load(), e.hang.hangs.Load()
 	if t := e.since.Load(); t != nil {
 		s.Committing = max(e.o.Now().Sub(*t), 0)
