@@ -41,6 +41,8 @@ type Engine struct {
 	maintain sync.Mutex // one maintenance pass at a time
 	sealer   sealer     // under maintain
 
+	scratch sync.Pool // of *scratch, for queries
+
 	// The committer's own.
 	composer composer
 	moved    []greenhouse.Latest

@@ -134,9 +134,8 @@ func (e *Engine) Scan(ctx context.Context, p greenhouse.PointID, from, to greenh
 	if err != nil {
 		return err
 	}
-	r.scan = true
-	r.each = func(x row) (bool, error) {
-		return true, fn(greenhouse.Reading{Point: p, At: greenhouse.Millis(x.at), Value: x.v, Quality: x.q})
+	r.each = func(x row) error {
+		return fn(greenhouse.Reading{Point: p, At: greenhouse.Millis(x.at), Value: x.v, Quality: x.q})
 	}
 	return r.run(ctx)
 }
@@ -149,12 +148,10 @@ type reader struct {
 	from, to int64
 	bins     bins
 	memory   []row // everything in memory for the range, as of the start
-	rows     []row
-	coder    chunkCoder
-	gaps     []greenhouse.Gap
-	out      Result
-	each     func(row) (more bool, err error) // raw: where rows go
-	scan     bool                             // each is the caller's
+	*scratch
+	gaps []greenhouse.Gap
+	out  Result
+	each func(row) error // where a scan's rows go
 
 	bin    summary
 	binT   int64 // where the bin at hand begins, -1 for none
@@ -180,7 +177,6 @@ func (e *Engine) newReading(q *Query) (*reader, error) {
 		return nil, err
 	}
 	r := &reader{e: e, q: q, from: int64(q.From), to: min(int64(q.To), maxTime+1)}
-	r.each = r.sample
 	r.memory, r.id, err = e.inMemory(q, &r.from, &r.to, &step)
 	if err != nil {
 		return nil, err
@@ -225,8 +221,27 @@ func (e *Engine) inMemory(q *Query, from, to *int64, step *Step) ([]row, uint32,
 	return head, s.id, nil
 }
 
+// scratch is the memory that reading days takes; queries hand it on.
+type scratch struct {
+	rows  []row
+	coder chunkCoder
+}
+
+// maxScratch bounds what is handed on, in rows: two days at 10 s are fewer.
+const maxScratch = 20_000
+
 // run visits the days of the range in order.
 func (r *reader) run(ctx context.Context) error {
+	s, ok := r.e.scratch.Get().(*scratch)
+	if !ok {
+		s = new(scratch)
+	}
+	r.scratch = s
+	defer func() {
+		if cap(s.rows) <= maxScratch {
+			r.e.scratch.Put(s)
+		}
+	}()
 	r.binT = -1
 	for _, day := range r.days() {
 		if err := ctx.Err(); err != nil {
@@ -280,11 +295,11 @@ func (r *reader) readDay(day int64) (more bool, err error) {
 	if r.bins.width > 1 {
 		return r.roll(rows), nil
 	}
-	if !r.scan {
-		r.out.Samples = slices.Grow(r.out.Samples, min(len(rows), r.q.Limit-len(r.out.Samples)))
+	if r.each == nil {
+		return r.take(rows), nil
 	}
 	for _, x := range rows {
-		if more, err = r.each(x); !more || err != nil {
+		if err := r.each(x); err != nil {
 			return false, err
 		}
 	}
@@ -358,15 +373,22 @@ func (r *reader) damage(from, to int64, err error) {
 	r.gaps = append(r.gaps, greenhouse.Gap{Point: r.q.Point, From: greenhouse.Millis(from), To: greenhouse.Millis(to), Cause: CauseCorrupt})
 }
 
-// sample adds a raw sample to the answer.
-func (r *reader) sample(x row) (bool, error) {
-	if len(r.out.Samples) >= r.q.Limit {
-		r.out.Next = strconv.FormatInt(x.at, 36)
-		return false, nil
+// take adds raw samples to the answer; false means that it is full.
+func (r *reader) take(rows []row) bool {
+	n := min(len(rows), r.q.Limit-len(r.out.Samples))
+	if r.out.Samples == nil && n > 0 { // there may be about as many a day in all of the range
+		midnight := (rows[0].at/dayMillis + 1) * dayMillis
+		part := float64(r.to-r.from) / float64(min(midnight, r.to)-max(midnight-dayMillis, r.from))
+		r.out.Samples = make([]HistorySample, 0, min(int(float64(n)*min(part, 4)*1.01)+1, r.q.Limit))
 	}
-	h := HistorySample{TS: greenhouse.Millis(x.at), Value: x.v, Quality: x.q}
-	r.out.Samples = append(r.out.Samples, h)
-	return true, nil
+	for _, x := range rows[:n] {
+		r.out.Samples = append(r.out.Samples, HistorySample{TS: greenhouse.Millis(x.at), Value: x.v, Quality: x.q})
+	}
+	if n < len(rows) {
+		r.out.Next = strconv.FormatInt(rows[n].at, 36)
+		return false
+	}
+	return true
 }
 
 // turn begins the bin of at, if it is not the one at hand; false means the
