@@ -27,6 +27,7 @@ type site struct {
 	applied map[greenhouse.ZoneID][]applied
 	reports []automation.Report
 	place   greenhouse.Site
+	costs   time.Duration // what it takes to bring a zone's input up to date
 }
 
 // applied is a decision as it came.
@@ -59,7 +60,10 @@ func (s *site) Zones(dst []greenhouse.ZoneID) []greenhouse.ZoneID {
 
 func (s *site) Fill(z greenhouse.ZoneID, now time.Time, in *automation.Input) bool {
 	s.mu.Lock()
-	hang, panics := s.hangs[z], s.panics[z]
+	hang, panics, costs := s.hangs[z], s.panics[z], s.costs
+	s.mu.Unlock()
+	time.Sleep(costs)
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	in.Zone, in.Site, in.Location, in.Now, in.Trusted = s.zones[z], &s.place, time.UTC, now, true
 	in.Sensors = append(in.Sensors[:0], automation.Sensor{Point: s.sensors[z], Heard: true, Latest: greenhouse.Latest{
@@ -138,6 +142,44 @@ func TestEveryZoneIsDecidedEveryPeriod(t *testing.T) {
 		if st := l.Stats(); st.Cycles != 13 || st.Decisions != 3900 || st.Zones != 300 {
 			t.Errorf("stats %+v", st)
 		}
+	})
+}
+
+// TestPoolFollowsTheCost lets a cycle cost more than a tenth of its period and then
+// next to nothing: workers come by doubling, up to the most there may be, and go one
+// by one; the figures tell.
+func TestPoolFollowsTheCost(t *testing.T) {
+	s := newSite(100)
+	s.costs = 20 * time.Millisecond // 2 s a cycle for one worker
+	synctest.Test(t, func(t *testing.T) {
+		l := automation.New(automation.Options{Source: s, Sink: s, OnCycle: s.cycled, Workers: 6})
+		ctx, cancel := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		done.Go(func() { l.Run(ctx) })
+		time.Sleep(59 * time.Second)
+		var took []time.Duration
+		var workers []int
+		s.lock(func() {
+			for _, r := range s.reports[:5] {
+				took, workers = append(took, r.Took), append(workers, r.Workers)
+			}
+			s.costs = 0
+		})
+		if !slices.Equal(workers, []int{1, 2, 4, 4, 4}) {
+			t.Errorf("workers %v, want them doubled until a cycle takes no more than a tenth of its period: %v", workers, took)
+		}
+		if took[0] < 1900*time.Millisecond || took[4] > 600*time.Millisecond {
+			t.Errorf("cycles took %v", took)
+		}
+		if st := l.Stats(); st.Workers != 4 && st.Workers != 6 || st.Most != took[0] || st.Overruns+st.Late+st.Panics != 0 {
+			t.Errorf("stats %+v", st)
+		}
+		time.Sleep(time.Minute)
+		if st := l.Stats(); st.Workers != 1 {
+			t.Errorf("%d workers a minute after it became cheap, want 1", st.Workers)
+		}
+		cancel()
+		done.Wait()
 	})
 }
 
