@@ -157,7 +157,7 @@ func (d *Daemon) noteRecovery() error {
 func (d *Daemon) openTelemetry() error {
 	e, err := telemetry.Open(telemetry.Options{
 		Dir: filepath.Join(d.opts.DataDir, "telemetry"), Now: d.opts.Now, ClockTrusted: d.clock.Trusted, Log: d.log, Linger: d.opts.Linger,
-		Retention: d.opts.Retention, MaxBytes: d.opts.HistoryMaxBytes, MinFree: d.opts.HistoryMinFree,
+		Retention: d.opts.Retention, TrendRetention: d.opts.TrendRetention, OnDrop: d.dropped, MaxBytes: d.opts.HistoryMaxBytes, MinFree: d.opts.HistoryMinFree,
 		Free: d.reserve.free, Tests: d.sensorTests, StaleAfter: d.staleAfter,
 		Trend: func(p greenhouse.PointID) bool { return greenhouse.Trend(p.Name()) }, Uptime: uptime(), OnRestamp: d.restamped, OnCommit: d.committed, OnPressure: d.pressed, Disk: d.opts.Faults.Disk,
 	})
@@ -202,6 +202,12 @@ func (d *Daemon) staleAfter(id greenhouse.PointID) time.Duration {
 	}
 	tests := greenhouse.SensorTestsOf(p.Name)
 	return tests.StaleAfter(time.Duration(n.IntervalS) * time.Second)
+}
+
+// dropped journals what was deleted of the history, and why.
+func (d *Daemon) dropped(x telemetry.Dropped) {
+	d.clerk.event(greenhouse.Event{TS: greenhouse.MillisOf(d.opts.Now()), Code: "history_dropped", Source: greenhouse.SiteSource,
+		Detail: detail("day", x.Day.Time().Format(time.DateOnly), "why", x.Why, "bytes", x.Bytes)})
 }
 
 // pressed hears how full the telemetry queue is. The alarm takes a path that

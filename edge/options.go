@@ -49,6 +49,7 @@ type Options struct {
 	Linger time.Duration // how long a telemetry commit gathers; negative: as the disk's measured sync time asks
 
 	Retention       time.Duration // how long history is kept; ten years
+	TrendRetention  time.Duration // how long of it what only people look at; as long
 	HistoryMaxBytes int64         // what it may occupy on disk; 0: no bound
 	HistoryMinFree  int64         // free space below which it pauses; 64 MiB, negative for none
 

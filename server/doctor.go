@@ -94,7 +94,8 @@ func (s *Server) checkDisk() api.Check {
 // at what the history has come to.
 func (s *Server) checkWear() api.Check {
 	up, st := s.now().Sub(s.started), s.Telemetry.Stats()
-	values := map[string]any{"history_bytes": st.DayBytes + st.LogBytes, "history_days": st.DayFiles, "oldest_day": st.OldestDay}
+	values := map[string]any{"history_bytes": st.DayBytes + st.LogBytes, "history_days": st.DayFiles, "oldest_day": st.OldestDay,
+		"days_dropped": st.DaysDropped, "days_over_budget": st.OverBudget, "days_thinned": st.DaysThinned}
 	if up < time.Hour {
 		c := check(api.CheckDiskWear, api.CheckSkip, "the daemon has run for less than an hour, too short to tell")
 		c.Values = values
@@ -110,6 +111,9 @@ func (s *Server) checkWear() api.Check {
 		c.Text += ", from " + st.OldestDay.Time().In(s.location()).Format(time.DateOnly) + " on"
 	}
 	values["bytes_per_day"] = perDay
+	if n := st.DaysDropped + st.DaysThinned; n > 0 {
+		c.Text += fmt.Sprintf("; since the start %d days were dropped by age, %d for the disk budget, and the trends of %d", st.DaysDropped-st.OverBudget, st.OverBudget, st.DaysThinned)
+	}
 	c.Values = values
 	if status != api.CheckOK {
 		c.Hint = "raise telemetry.linger in the configuration, or have nodes send less often"

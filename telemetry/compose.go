@@ -60,12 +60,14 @@ type draft struct {
 type bounds struct {
 	now     int64
 	oldest  int64
+	recent  int64 // what is younger is kept whatever its class
 	trusted bool
+	kept    func(greenhouse.PointID) time.Duration
 }
 
 func (o *Options) bounds() bounds {
 	now := o.Now()
-	return bounds{now.UnixMilli(), now.Add(-o.Retention).UnixMilli(), o.ClockTrusted()}
+	return bounds{now.UnixMilli(), now.Add(-o.Retention).UnixMilli(), now.Add(-o.TrendRetention).UnixMilli(), o.ClockTrusted(), o.kept}
 }
 
 // acceptable reports whether the reading's time and names can be stored. One
@@ -78,7 +80,7 @@ func (b *bounds) acceptable(r *greenhouse.Reading, stamped bool) bool {
 	case !b.trusted:
 		return stamped || at >= earliest
 	}
-	return at >= max(b.oldest, earliest) && at <= b.now+future
+	return at >= max(b.oldest, earliest) && at <= b.now+future && (at >= b.recent || at >= b.now-b.kept(r.Point).Milliseconds())
 }
 
 // testsOf returns what the readings of a point must pass.

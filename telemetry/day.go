@@ -71,6 +71,7 @@ type dayFile struct {
 	day    int64
 	path   string
 	packed bool // rewritten for good when the day was over
+	thin   bool // and again, without trends
 
 	mu   sync.RWMutex
 	db   *bolt.DB

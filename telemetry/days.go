@@ -19,12 +19,25 @@ import (
 const maxOpenDays = 48
 
 // Day files are named after their day: 20260131.hours.db while hours are still
-// being added, 20260131.db when the day has been packed for good.
+// being added, 20260131.db when the day has been packed for good,
+// 20260131.control.db when the trends in it have become too old.
 const (
 	growingSuffix = ".hours.db"
 	packedSuffix  = ".db"
+	thinSuffix    = ".control.db"
 	dayLayout     = "20060102"
 )
+
+// dayState is what has become of a day.
+type dayState uint8
+
+const (
+	dayGrows dayState = iota
+	dayPacked
+	dayThin // packed, without trends
+)
+
+func (s dayState) suffix() string { return [...]string{growingSuffix, packedSuffix, thinSuffix}[s] }
 
 // days is the set of day files.
 type days struct {
@@ -35,31 +48,23 @@ type days struct {
 	tick  atomic.Int64
 }
 
-func dayName(day int64, packed bool) string {
-	suffix := growingSuffix
-	if packed {
-		suffix = packedSuffix
-	}
-	return time.UnixMilli(day*dayMillis).UTC().Format(dayLayout) + suffix
+func dayName(day int64, state dayState) string {
+	return time.UnixMilli(day*dayMillis).UTC().Format(dayLayout) + state.suffix()
 }
 
 // parseDayName is the inverse of dayName.
-func parseDayName(name string) (day int64, packed, ok bool) {
-	base, growing := strings.CutSuffix(name, growingSuffix)
-	if !growing {
-		if base, packed = strings.CutSuffix(name, packedSuffix); !packed {
-			return 0, false, false
+func parseDayName(name string) (day int64, state dayState, ok bool) {
+	for _, state := range [...]dayState{dayGrows, dayThin, dayPacked} { // each suffix ends with the last
+		if base, is := strings.CutSuffix(name, state.suffix()); is {
+			t, err := time.Parse(dayLayout, base)
+			return t.UnixMilli() / dayMillis, state, err == nil
 		}
 	}
-	t, err := time.Parse(dayLayout, base)
-	if err != nil {
-		return 0, false, false
-	}
-	return t.UnixMilli() / dayMillis, packed, true
+	return 0, 0, false
 }
 
 // openDays lists the directory; no file is opened before it is needed. Where a
-// crash left a day twice, the packed file has all of it.
+// crash left a day twice, the one that was made of the other has all of it.
 func openDays(dir string, o *Options) (*days, error) {
 	ds := &days{dir: dir, disk: o.Disk, files: map[int64]*dayFile{}}
 	entries, err := os.ReadDir(dir)
@@ -68,14 +73,14 @@ func openDays(dir string, o *Options) (*days, error) {
 	}
 	for _, d := range entries {
 		name := filepath.Join(dir, d.Name())
-		day, packed, ok := parseDayName(d.Name())
+		day, state, ok := parseDayName(d.Name())
 		switch {
 		case strings.HasSuffix(d.Name(), ".new"):
 			_ = os.Remove(name) // left over by a crash; never used
 		case !ok:
 		case ds.files[day] == nil:
-			ds.files[day] = &dayFile{day: day, path: name, packed: packed}
-		default: // the directory is sorted: the packed name, without ".hours", comes first
+			ds.files[day] = &dayFile{day: day, path: name, packed: state != dayGrows, thin: state == dayThin}
+		default: // the directory is sorted: what was made of another comes first
 			if err := o.Disk.Remove(name); err != nil {
 				return nil, fmt.Errorf("remove day file that was packed: %w", err)
 			}
@@ -135,7 +140,7 @@ func (ds *days) ensure(day int64) (*dayFile, error) {
 	if f := ds.get(day); f != nil {
 		return f, nil
 	}
-	f := &dayFile{day: day, path: filepath.Join(ds.dir, dayName(day, false))}
+	f := &dayFile{day: day, path: filepath.Join(ds.dir, dayName(day, dayGrows))}
 	db, err := createDay(f.path+".new", day)
 	if err != nil {
 		return nil, err

@@ -66,7 +66,7 @@ type Engine struct {
 	batchesFailed, faults, damaged, sealedAt atomic.Int64
 	sealErr                                  atomic.Pointer[error]
 	stuck                                    atomic.Pointer[error] // why the last sealing failed
-	droppedDays, late                        atomic.Int64
+	droppedDays, overBudget, thinned, late   atomic.Int64
 }
 
 // Open opens or creates the telemetry directory, replays the log and starts

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -220,48 +219,5 @@ func TestAddGapIsDurableAndMerged(t *testing.T) {
 	want := []greenhouse.Gap{{From: now, To: now + 3000, Cause: "downtime", Count: 3}, {From: now + 9_000_000, To: now + 9_000_001, Cause: "downtime"}}
 	if diff := cmp.Diff(want, e.Gaps("", 0, math.MaxInt64)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
-	}
-}
-
-func TestRetentionDropsOldDays(t *testing.T) {
-	c := newClock()
-	o := telemetry.Options{Dir: t.TempDir(), Now: c.Now, Retention: 5 * 24 * time.Hour}
-	e := open(t, o)
-	for range 10 {
-		mustSubmit(t, e, telemetry.Batch{Arrived: c.Now(), Readings: []greenhouse.Reading{reading("a/x", c.ms(), 1)}})
-		if err := e.Seal(); err != nil {
-			t.Fatal(err)
-		}
-		c.add(24 * time.Hour)
-	}
-	if err := e.Maintain(); err != nil {
-		t.Fatal(err)
-	}
-	files, _ := filepath.Glob(filepath.Join(o.Dir, "days", "*.db"))
-	if s := e.Stats(); s.DayFiles != len(files) || len(files) != 5 || s.DaysDropped != 5 {
-		t.Errorf("%d day files are left, %d dropped: %v", s.DayFiles, s.DaysDropped, files)
-	}
-	c.add(3 * 365 * 24 * time.Hour) // a clock gone mad
-	if err := e.Maintain(); err != nil {
-		t.Fatal(err)
-	}
-	if s := e.Stats(); s.DayFiles < 1 {
-		t.Errorf("a clock that jumped took all history")
-	}
-}
-
-func TestDiskBudget(t *testing.T) {
-	c := newClock()
-	o := telemetry.Options{Dir: t.TempDir(), Now: c.Now, MaxBytes: 100_000}
-	e := open(t, o)
-	for range 8 {
-		mustSubmit(t, e, telemetry.Batch{Arrived: c.Now(), Readings: []greenhouse.Reading{reading("a/x", c.ms(), 1)}})
-		c.add(24 * time.Hour)
-		if err := e.Maintain(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if s := e.Stats(); s.DayBytes > o.MaxBytes || s.DaysDropped == 0 {
-		t.Errorf("%d bytes in %d files against a budget of %d", s.DayBytes, s.DayFiles, o.MaxBytes)
 	}
 }

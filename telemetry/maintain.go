@@ -14,9 +14,6 @@ const (
 	// packDelay is how long after its end a day is packed, so that most of
 	// what comes late is in.
 	packDelay = 2 * time.Hour
-	// dropsPerPass bounds how many days age away in one pass: a clock that
-	// jumps must not take years of history with it.
-	dropsPerPass = 7
 )
 
 // Maintain does what is due now: seal closed windows, pack finished days, drop
@@ -136,53 +133,6 @@ func (e *Engine) packDue(now time.Time) error {
 		default:
 		}
 	}
-	return nil
-}
-
-// retain drops the oldest days beyond the age and the disk budget. Age is
-// measured by the data too: a clock that runs far ahead of it drops nothing.
-func (e *Engine) retain(now time.Time) error {
-	all := e.days.all()
-	if len(all) == 0 || !e.o.ClockTrusted() {
-		return nil
-	}
-	newest := all[len(all)-1].day
-	today := min(now.UnixMilli()/dayMillis, newest+7)
-	oldest := (today*dayMillis - e.o.Retention.Milliseconds()) / dayMillis
-	dropped := 0
-	for len(all) > 1 && all[0].day < oldest && dropped < dropsPerPass {
-		if err := e.dropDay(all[0], "age"); err != nil {
-			return err
-		}
-		all = all[1:]
-		dropped++
-	}
-	size, _ := e.days.size()
-	for e.o.MaxBytes > 0 && size > e.o.MaxBytes && len(all) > 1 {
-		if err := e.dropDay(all[0], "disk budget"); err != nil {
-			return err
-		}
-		all = all[1:]
-		size, _ = e.days.size()
-	}
-	e.mu.Lock()
-	if e.st.pen.rows == 0 { // else some may have got their times from a clock that is not put right yet
-		e.st.gaps.dropBefore(greenhouse.Millis(oldest * dayMillis))
-	}
-	e.mu.Unlock()
-	return nil
-}
-
-// dropDay removes a day of history for good.
-func (e *Engine) dropDay(f *dayFile, why string) error {
-	e.o.Log.Info("a day of history is dropped", "file", f.path, "because", why)
-	if err := e.days.drop(f); err != nil {
-		return fmt.Errorf("drop day: %w", err)
-	}
-	if err := e.o.Disk.Remove(f.path); err != nil {
-		return fmt.Errorf("drop day: %w", err)
-	}
-	e.droppedDays.Add(1)
 	return nil
 }
 

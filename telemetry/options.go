@@ -26,6 +26,9 @@ type Options struct {
 	// OnRestamp hears when they did, or when nobody will ever know. The committer
 	// calls it; it must not block nor call the engine. nil is fine.
 	OnRestamp func(Restamped)
+	// OnDrop hears what Retention and MaxBytes delete. Maintenance calls it; it must
+	// not block nor call the engine. nil is fine.
+	OnDrop func(Dropped)
 	// Log receives what an operator should know; nil discards it.
 	Log *slog.Logger
 	// Linger is how long a commit waits for company, to spare a card. A full
@@ -47,6 +50,9 @@ type Options struct {
 	HeadReadings int
 	// Retention is how long history is kept; 0 means ten years.
 	Retention time.Duration
+	// TrendRetention is how long the points that Trend names are kept; 0, or more
+	// than Retention, means as long as the others.
+	TrendRetention time.Duration
 	// MaxBytes is the disk budget of the history: beyond it the oldest days are
 	// dropped, today never. 0 means no budget.
 	MaxBytes int64
@@ -115,6 +121,7 @@ func (o *Options) defaults() {
 	orDefault(&o.LogBytes, 64<<20)
 	orDefault(&o.HeadReadings, 2_000_000)
 	orDefault(&o.Retention, 10*365*24*time.Hour)
+	orDefault(&o.TrendRetention, o.Retention)
 	orDefault(&o.MinFree, 64<<20)
 	orDefault(&o.SealDelay, 5*time.Minute)
 	orDefault(&o.Maintain, 15*time.Second)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -32,11 +33,17 @@ type packed struct {
 
 // pack rewrites a finished day for good: longer chunks, full pages, no
 // leftovers. Readers go on with the old file until the new one is in place.
-func (e *Engine) pack(f *dayFile) error {
+func (e *Engine) pack(f *dayFile) error { return e.rewrite(f, dayPacked) }
+
+// rewrite packs a day, without its trends where that is asked.
+func (e *Engine) rewrite(f *dayFile, to dayState) error {
 	s := &e.sealer
 	list, err := s.survey(f)
+	if to == dayThin {
+		list = slices.DeleteFunc(list, func(p packed) bool { return e.o.trend(p.rec.point) })
+	}
 	if err == nil {
-		err = s.repack(e, f, list)
+		err = s.repack(e, f, list, to)
 	}
 	e.tellHurt()
 	if isDamage(err) {
@@ -103,8 +110,8 @@ func coarsen(starts uint32, span int) (out uint32) {
 }
 
 // repack writes the new file beside the old one and puts it in its place.
-func (s *sealer) repack(e *Engine, f *dayFile, list []packed) error {
-	final := filepath.Join(e.days.dir, dayName(f.day, true))
+func (s *sealer) repack(e *Engine, f *dayFile, list []packed, to dayState) error {
+	final := filepath.Join(e.days.dir, dayName(f.day, to))
 	tmp := final + ".new"
 	db, err := createDay(tmp, f.day)
 	if err != nil {
@@ -126,7 +133,7 @@ func (s *sealer) repack(e *Engine, f *dayFile, list []packed) error {
 	if err := e.days.publish(tmp, final); err != nil {
 		return err
 	}
-	e.days.put(&dayFile{day: f.day, path: final, packed: true})
+	e.days.put(&dayFile{day: f.day, path: final, packed: true, thin: to == dayThin})
 	if err := e.days.drop(f); err != nil {
 		return err
 	}

@@ -41,7 +41,9 @@ type Stats struct {
 	DayFiles     int               //
 	DayBytes     int64             // on disk
 	OldestDay    greenhouse.Millis // where the oldest day file begins; 0 if there is none
-	DaysDropped  int64             // by retention
+	DaysDropped  int64             // by age or disk budget
+	OverBudget   int64             // of them, by disk budget
+	DaysThinned  int64             // whose trends were dropped by age
 	Points       int
 	Nodes        int
 	Gaps         int
@@ -63,7 +65,7 @@ func (e *Engine) Stats() Stats {
 	s := Stats{
 		Stored: e.stored.Load(), Deduplicated: e.repeats.Load(), Batches: e.batchesDone.Load(), BatchesFailed: e.batchesFailed.Load(),
 		Syncs: e.wal.syncs.Load(), SyncMean: time.Duration(e.syncMean.Load()), SyncMax: time.Duration(e.syncMax.Load()),
-		BytesWritten: e.wal.written.Load(), LogFiles: int(e.wal.files.Load()), DaysDropped: e.droppedDays.Load(),
+		BytesWritten: e.wal.written.Load(), LogFiles: int(e.wal.files.Load()), DaysDropped: e.droppedDays.Load(), OverBudget: e.overBudget.Load(), DaysThinned: e.thinned.Load(),
 		Faults: e.faults.Load(), Damaged: e.damaged.Load(), SealedAt: greenhouse.Millis(e.sealedAt.Load()), Late: e.late.Load(),
 	}
 	s.Shedding, s.Shed = e.tight.Load(), e.shed.Load()

@@ -16,6 +16,9 @@ func (c *config) history(o *edge.Options) (err error) {
 	if o.Retention, err = keepTime("telemetry.retention", t.Retention); err != nil {
 		return err
 	}
+	if o.TrendRetention, err = keepTime("telemetry.trend_retention", t.TrendRetention); err != nil {
+		return err
+	}
 	if o.HistoryMaxBytes, err = byteSize("telemetry.max_bytes", t.MaxBytes); err != nil {
 		return err
 	}
