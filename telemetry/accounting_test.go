@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -132,6 +135,7 @@ func (s *sender) run(t *testing.T, messages int, faults bool) {
 type flakyDisk struct {
 	telemetry.OSDisk
 	on    atomic.Bool
+	err   error
 	syncs atomic.Int64
 }
 
@@ -147,7 +151,7 @@ type flakyFile struct {
 
 func (f flakyFile) Sync() error {
 	if f.d.on.Load() && f.d.syncs.Add(1)%50 > 45 {
-		return errIO
+		return f.d.err
 	}
 	return f.File.Sync()
 }
@@ -190,9 +194,10 @@ func account(t *rapid.T, e *telemetry.Engine, senders []*sender) (dropped int64)
 
 // TestEverySampleIsAccountedFor overloads a small queue with QoS 0 and QoS 1
 // from several nodes at once, with duplicates, refusals, numbers left out and
-// a disk that fails for a while.
+// a disk that fails for a while, is full for a while, or is filling up. What is
+// on disk then is all that counts: it is read by another engine, as after a kill.
 func TestEverySampleIsAccountedFor(t *testing.T) {
-	var dropped, failed int64
+	var dropped, failed, shed, full int64
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp("", "telemetry-account-")
 		if err != nil {
@@ -200,9 +205,15 @@ func TestEverySampleIsAccountedFor(t *testing.T) {
 		}
 		defer os.RemoveAll(dir)
 		c, disk := newClock(), &flakyDisk{}
-		faults := rapid.Bool().Draw(rt, "faults")
+		disk.err = rapid.SampledFrom([]error{nil, errIO, syscall.ENOSPC}).Draw(rt, "fault")
+		faults := disk.err != nil
 		disk.on.Store(faults)
-		o := telemetry.Options{Dir: dir + "/data", Now: c.Now, Disk: disk, QueueMessages: rapid.IntRange(4, 40).Draw(rt, "queue"), Maintain: -1, SegmentBytes: 64 << 10, MinFree: -1, Retention: 1000 * 24 * time.Hour}
+		free := uint64(1 << 30)
+		if rapid.Bool().Draw(rt, "tight") {
+			free = 150 << 20
+		}
+		o := telemetry.Options{Dir: dir + "/data", Now: c.Now, Disk: disk, QueueMessages: rapid.IntRange(4, 40).Draw(rt, "queue"), Maintain: -1, SegmentBytes: 64 << 10, Retention: 1000 * 24 * time.Hour,
+			MinFree: 100 << 20, Free: func(string) (uint64, error) { return free, nil }, Trend: func(p greenhouse.PointID) bool { return strings.HasSuffix(string(p), "/x1") }}
 		e, err := telemetry.Open(o)
 		if err != nil {
 			rt.Fatal(err)
@@ -227,8 +238,22 @@ func TestEverySampleIsAccountedFor(t *testing.T) {
 		}
 		dropped += account(rt, e, senders)
 		failed += e.Stats().BatchesFailed
+		shed += e.Stats().Shed
+		full += tally(e)[telemetry.CauseDiskFull]
 		before := tally(e)
-		if err := e.Close(context.Background()); err != nil {
+		killed := o
+		killed.Dir = dir + "/killed"
+		for os.CopyFS(killed.Dir, os.DirFS(o.Dir)) != nil { // a file of the log was just given its name
+			if err := os.RemoveAll(killed.Dir); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		k, err := telemetry.Open(killed)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		afterKill(rt, e, k, senders)
+		if err := errors.Join(k.Close(context.Background()), e.Close(context.Background())); err != nil {
 			rt.Fatal(err)
 		}
 		if e, err = telemetry.Open(o); err != nil {
@@ -240,8 +265,27 @@ func TestEverySampleIsAccountedFor(t *testing.T) {
 			}
 		}
 	})
-	t.Logf("%d samples dropped, %d batches failed", dropped, failed)
-	if dropped == 0 || failed == 0 {
-		t.Errorf("the test put on no pressure: %d samples dropped, %d batches failed", dropped, failed)
+	t.Logf("%d samples dropped, %d left out, %d lost to a full disk, %d batches failed", dropped, shed, full, failed)
+	if dropped == 0 || failed == 0 || shed == 0 || full <= shed {
+		t.Error("the test put on no pressure")
+	}
+}
+
+// afterKill checks that the files alone tell the same as the engine that wrote
+// them.
+func afterKill(t *rapid.T, e, k *telemetry.Engine, senders []*sender) {
+	want, got := tally(e), tally(k)
+	for cause, n := range want {
+		if got[cause] != n {
+			t.Errorf("after a kill gaps tell of %d %s, before of %d", got[cause], cause, n)
+		}
+	}
+	for _, s := range senders {
+		for x := range 2 {
+			p := greenhouse.PointID(fmt.Sprintf("%s/x%d", s.node, x))
+			if a, b := raw(t, e, p), raw(t, k, p); !slices.Equal(a, b) {
+				t.Errorf("%s: %d readings after a kill, %d before", p, len(b), len(a))
+			}
+		}
 	}
 }
