@@ -27,6 +27,7 @@ func Decide(in *Input, st *State) *Decision {
 	st.heat()
 	st.responds()
 	st.ventilate()
+	st.burners()
 	st.dose()
 	st.lamps()
 	st.mist()
@@ -132,8 +133,8 @@ func (st *State) relinquished(d *device, why reason) string {
 type claimSlot uint8
 
 const (
-	slotSafety claimSlot = iota
-	slotStorm
+	slotSafety   claimSlot = iota
+	slotEnvelope           // a bound of safety
 	slotLimit
 	slotLoop
 	slotMore

@@ -64,7 +64,6 @@ func (st *State) runFans(band, limit float64, blocked bool, because reason) {
 		}
 		st.want(i, slotLoop, "venting", d.level, why, v.air, from, c)
 	}
-	st.burners()
 }
 
 // fanReason words the state of one fan.
@@ -97,15 +96,24 @@ func (st *State) purges() bool {
 	return v.purge < purgeRun
 }
 
-// burners keeps burners off while an exhaust fan runs, which would draw their
-// flue gas into the house.
+// burnerRest is how long after an exhaust fan a burner stays off: until the draught
+// is over.
+const burnerRest = time.Minute
+
+// burners keeps burners off while an exhaust fan runs and a minute after, for it
+// would draw their flue gas into the house. It does so in every mode, and nobody
+// can order otherwise.
 func (st *State) burners() {
-	if !st.fanRuns() {
+	s := &st.safety
+	s.draught.step(st.fanRuns(), st.elapse)
+	left := s.draught.left(burnerRest)
+	if left <= 0 {
 		return
 	}
 	for _, i := range st.roles[roleHeater] {
 		if st.devices[i].spec.Class == greenhouse.ClassBurner {
-			st.bound(i, slotLimit, greenhouse.PriorityInterlock, "burner", false, 0, whyBurner, 0, 0, 0)
+			st.bound(i, slotEnvelope, greenhouse.PrioritySafety, "burner", false, 0, whyBurner, 0, 0, 0)
+			st.timer(roleHeater, "draught", left.Seconds())
 		}
 	}
 }
@@ -113,7 +121,7 @@ func (st *State) burners() {
 // fanRuns reports whether a fan runs or is about to.
 func (st *State) fanRuns() bool {
 	for _, i := range st.roles[roleFan] {
-		if d := &st.devices[i]; d.level > 0 || d.applied > 0 {
+		if d := &st.devices[i]; d.level > 0 && st.auto || d.applied > 0 {
 			return true
 		}
 	}

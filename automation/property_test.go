@@ -167,6 +167,15 @@ func checkApart(rt *rapid.T, h *house) {
 // checkSafety: at a limit protection claims in the same decision, in any mode.
 func checkSafety(rt *rapid.T, h *house) {
 	c := h.last.Climate
+	fan := false
+	for i := range h.in.Devices {
+		fan = fan || h.in.Devices[i].Point.Name == "fan" && h.in.Devices[i].Applied > 0
+	}
+	for i := range h.in.Devices {
+		if p := h.in.Devices[i].Point; fan && p.Class == greenhouse.ClassBurner && outcome(h.last.Wants[i]) > 0 {
+			rt.Fatalf("%s is lit against a fan: %+v", p.ID, h.last.Wants[i].Claims)
+		}
+	}
 	_, disagree := h.raised["zone/north sensors_disagree"]
 	for _, w := range h.last.Wants {
 		var safety greenhouse.Claim

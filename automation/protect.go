@@ -36,6 +36,7 @@ const (
 type safety struct {
 	frost, hot        bool
 	near              bool // frost is
+	draught           idle // an exhaust fan runs
 	co2, co2Dangerous bool
 }
 
@@ -59,6 +60,7 @@ func (st *State) protect() {
 		s.co2, s.co2Dangerous = false, false
 	}
 	st.storms()
+	st.guardWater()
 	for i := range st.devices {
 		st.guard(i)
 	}
@@ -93,7 +95,7 @@ func (st *State) guard(i int) {
 		safe("heat", 0, whyHotCO2, 0, 0)
 	}
 	if st.devices[i].role == roleVent && st.venting.storm > 0 {
-		st.bound(i, slotStorm, greenhouse.PrioritySafety, "storm", false, stormMost, whyStorm, st.venting.gust, 0, 0)
+		st.bound(i, slotEnvelope, greenhouse.PrioritySafety, "storm", false, stormMost, whyStorm, st.venting.gust, 0, 0)
 	}
 }
 

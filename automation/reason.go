@@ -73,6 +73,10 @@ const (
 	whyMode
 	whyManualOnly
 	whyBurner
+	whyLeak
+	whyTankLow
+	whyTankFull
+	whyTankDeaf
 )
 
 // wording returns the clause and how many decimals of its numbers a grower is
@@ -213,7 +217,15 @@ func (r reason) other() (string, int) {
 	case whyManualOnly:
 		return "only people drive it", 0
 	case whyBurner:
-		return "a burner must not run against an exhaust fan", 0
+		return "a burner must not run against an exhaust fan, nor a minute after it", 0
+	case whyLeak:
+		return "water leaks", 0
+	case whyTankLow:
+		return "the tank is low: pumps must not run dry", 0
+	case whyTankFull:
+		return "the tank is full", 0
+	case whyTankDeaf:
+		return "nobody tells when the tank is full", 0
 	}
 	return "", 0
 }

@@ -162,6 +162,7 @@ func Protect(in *Input, st *State, why string) *Decision {
 	st.auto = false
 	st.aim = aims{math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN()}
 	st.protect()
+	st.burners()
 	for i := range st.devices {
 		w := &st.decision.Wants[i]
 		w.Claims = append(w.Claims, failedClaim(st.devices[i].point.Safe, why))

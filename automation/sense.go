@@ -23,6 +23,9 @@ const (
 	rain
 	boxTemp  // inside a node's box
 	nextTemp // air of the zone that is the backup
+	levelLow
+	levelHigh
+	leakage
 	quantities
 	noQuantity = quantities
 )
@@ -52,6 +55,12 @@ func quantityOf(n greenhouse.ChannelName) quantity {
 		return rain
 	case "box_temp":
 		return boxTemp
+	case "level_low":
+		return levelLow
+	case "level_high":
+		return levelHigh
+	case "leak":
+		return leakage
 	}
 	return noQuantity
 }

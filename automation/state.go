@@ -47,6 +47,7 @@ type State struct {
 	watching supervising
 	backup   backup
 	guarding guarding
+	water    watering
 	alarms   [alarmCount]alarm
 }
 

@@ -36,6 +36,8 @@ const (
 	alarmNoHeat
 	alarmStuckOn
 	alarmFrostNear
+	alarmWaterLeak
+	alarmTankLow
 	alarmCount
 )
 
@@ -83,6 +85,10 @@ func (k alarmKind) what() (code string, s greenhouse.Severity, text string) {
 		return "heater_stuck_on", greenhouse.Critical, "the air rose by %.1f K while heat is off and nothing else warms: a heater is stuck on, vents open early; cut its power"
 	case alarmFrostNear:
 		return "frost_near", greenhouse.Warning, "the air fell to %.1f °C, close to the frost limit"
+	case alarmWaterLeak:
+		return "water_leak", greenhouse.Critical, "a leak sensor is wet: valves and pumps of water are shut"
+	case alarmTankLow:
+		return "tank_low", greenhouse.Critical, "the tank is low: pumps are off, so that none runs dry"
 	}
 	return "", greenhouse.Info, ""
 }
@@ -103,7 +109,7 @@ func (st *State) watch() {
 // watchSafety tells the alarms of protection alone.
 func (st *State) watchSafety() {
 	all := st.retelling()
-	for _, k := range [...]alarmKind{alarmFrost, alarmHot, alarmCO2Danger} {
+	for _, k := range [...]alarmKind{alarmFrost, alarmHot, alarmCO2Danger, alarmWaterLeak, alarmTankLow} {
 		st.tell(k, all)
 	}
 }
@@ -149,6 +155,10 @@ func (st *State) alarming(k alarmKind) (bool, float64) {
 		return st.safety.hot, air.Hi
 	case alarmCO2Danger:
 		return st.safety.co2Dangerous, gas.Hi
+	case alarmWaterLeak:
+		return st.water.leak > 0, 0
+	case alarmTankLow:
+		return st.water.low > 0, 0
 	case alarmCO2Leak:
 		return st.gas.leak >= 2*time.Minute, st.gas.rise
 	}

@@ -190,7 +190,7 @@ func (d *Daemon) dangerous(z greenhouse.ZoneID, l greenhouse.Latest) bool {
 		return l.Value >= cmp.Or(zone.Control.CO2Max, 1600)
 	case "wind_speed":
 		return l.Value > 12
-	case "rain", "level_low", "level_high":
+	case "rain", "level_low", "level_high", "leak":
 		return l.Value >= 0.5
 	}
 	return false
