@@ -263,8 +263,8 @@ func TestHalfOpenNode(t *testing.T) {
 	})
 }
 
-// TestSilentSensor: without a temperature the heater goes safe within two
-// minutes, and somebody is told.
+// TestSilentSensor: without a temperature somebody is told within two minutes, the
+// heater goes by the weather, and is safe when that is lost as well.
 func TestSilentSensor(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		g := plant(t, 1)
@@ -281,11 +281,22 @@ func TestSilentSensor(t *testing.T) {
 		})
 		t.Logf("alarmed after %v: %v", time.Since(before), openAlarms(g.house))
 		hold := time.Duration(300) * time.Second
-		took := until(t, hold+2*time.Minute, "the heater is off", func() bool { return g.out(relays, "heater") == 0 })
-		t.Logf("safe after %v more", took)
+		until(t, hold+2*time.Minute, "it limps home", func() bool { return g.raised(greenhouse.ZoneSource("north"), "climate_blind") })
 		pass(time.Minute)
-		if g.out(relays, "heater") != 0 {
-			t.Error("the heater came back without a temperature")
+		if v, _ := g.Actuators().Verdict(heater); v.Terms["demand"] > 0.8 || v.Terms["loss_per_k"] == 0 {
+			t.Errorf("without a temperature it heats by %+v", v.Terms)
+		}
+		g.inject("gap north/outside_temp")
+		took := until(t, 2*hold, "the heater is off", func() bool {
+			v, _ := g.Actuators().Verdict(heater)
+			return v.Winner.Owner == "failsafe" && g.out(relays, "heater") == 0
+		})
+		t.Logf("safe after %v more", took)
+		for range 60 {
+			pass(5 * time.Second)
+			if g.out(relays, "heater") != 0 {
+				t.Fatal("the heater came back without any temperature")
+			}
 		}
 	})
 }
