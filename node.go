@@ -50,11 +50,12 @@ type Node struct {
 	Labels     map[string]string `json:"labels,omitempty"`
 	Zone       ZoneID            `json:"zone,omitempty"`
 	State      NodeState         `json:"state"`
-	FW         string            `json:"fw,omitempty"`   // firmware version, as the node says
-	HW         string            `json:"hw,omitempty"`   // hardware revision, as the node says
-	Boot       string            `json:"boot,omitempty"` // the boot id last heard
-	IntervalS  int               `json:"interval_s"`     // how often it sends, s; 0 means 10
-	LinkLossS  int               `json:"link_loss_s"`    // how long without a link before it goes safe, s; 0 means 30
+	ReplacedBy UID               `json:"replaced_by,omitempty"` // the node that took its place: nothing it sends is kept until it is assigned anew
+	FW         string            `json:"fw,omitempty"`          // firmware version, as the node says
+	HW         string            `json:"hw,omitempty"`          // hardware revision, as the node says
+	Boot       string            `json:"boot,omitempty"`        // the boot id last heard
+	IntervalS  int               `json:"interval_s"`            // how often it sends, s; 0 means 10
+	LinkLossS  int               `json:"link_loss_s"`           // how long without a link before it goes safe, s; 0 means 30
 	Channels   []Channel         `json:"channels"`
 	Config     ConfigState       `json:"config"`
 	Meta
@@ -71,6 +72,10 @@ type Channel struct {
 	MaxOnS  int         `json:"max_on_s,omitempty"` // actuators: longest time on, s
 	MinOffS int         `json:"min_off_s,omitempty"`
 	Cal     *Linear     `json:"cal,omitempty"` // sensors: applied by the node
+
+	CalEdge    bool          `json:"cal_edge,omitempty"`   // sensors: Cal is applied by the daemon, for the node cannot
+	Comp       *Compensation `json:"comp,omitempty"`       // sensors: temperature compensation, applied by the daemon
+	Calibrated *CalMark      `json:"calibrated,omitempty"` // sensors: the last calibration, nil for none
 }
 
 // Linear is a calibration: value = gain × raw + offset.

@@ -137,6 +137,8 @@ type Point struct {
 	Safe    float64     `json:"safe"`              // actuators
 	Min     *float64    `json:"min,omitempty"`     // sensors: plausible range
 	Max     *float64    `json:"max,omitempty"`
+
+	Calibration *CalPolicy `json:"calibration,omitempty"` // sensors: what it asks for; nil: as its name does
 	Meta
 }
 

@@ -11,6 +11,7 @@ type Node struct {
 	Labels     map[string]string      `json:"labels"`
 	Zone       greenhouse.ZoneID      `json:"zone" doc:"empty: in no zone"`
 	State      greenhouse.NodeState   `json:"state"`
+	ReplacedBy greenhouse.UID         `json:"replaced_by,omitempty" doc:"the node that took its place: nothing it sends is kept until it is assigned anew"`
 	Online     bool                   `json:"online" doc:"computed from its session and heartbeats"`
 	LastSeen   greenhouse.Millis      `json:"last_seen" doc:"0: never heard"`
 	FW         string                 `json:"fw"`
@@ -36,6 +37,10 @@ type Channel struct {
 	Value   *float64               `json:"value"`
 	TS      greenhouse.Millis      `json:"ts" doc:"when it was measured; 0: never"`
 	Quality string                 `json:"quality,omitempty" doc:"good, held, suspect, stale or bad"`
+
+	CalEdge     bool                     `json:"cal_edge,omitempty" doc:"sensors: cal is applied by the daemon"`
+	Comp        *greenhouse.Compensation `json:"comp,omitempty" doc:"sensors: temperature compensation, applied by the daemon"`
+	Calibration *PointCal                `json:"calibration,omitempty" doc:"sensors: how its calibration stands"`
 	ChannelSpec
 }
 
@@ -114,11 +119,21 @@ type SwapRequest struct {
 
 // Swapped says what a swap changed.
 type Swapped struct {
-	Old     Node                 `json:"old"`
-	New     Node                 `json:"new"`
-	Points  []greenhouse.PointID `json:"points" doc:"points that changed hands; sensors among them want a calibration"`
-	Missing []greenhouse.PointID `json:"missing" doc:"points that nobody holds now: the new node has no such channel yet"`
-	Undone  bool                 `json:"undone"`
+	Old      Node                 `json:"old"`
+	New      Node                 `json:"new"`
+	Points   []greenhouse.PointID `json:"points" doc:"points that changed hands; sensors among them want a calibration"`
+	Moves    []SwapMove           `json:"moves" doc:"channel by channel"`
+	Warnings []string             `json:"warnings" doc:"what to look at"`
+	Missing  []greenhouse.PointID `json:"missing" doc:"points that nobody holds now: the new node has no such channel yet"`
+	Undone   bool                 `json:"undone"`
+}
+
+// SwapMove is what a swap does with one channel.
+type SwapMove struct {
+	Channel greenhouse.ChannelName `json:"channel"`
+	Point   greenhouse.PointID     `json:"point"`
+	Outcome string                 `json:"outcome" enum:"moves,calibrate,kind,unit,new,missing"`
+	Text    string                 `json:"text" doc:"the same in words"`
 }
 
 // NewSecret is a fresh secret of a node.

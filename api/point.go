@@ -15,7 +15,8 @@ type Point struct {
 	Node    greenhouse.UID         `json:"node" doc:"the node bound now; empty: none"`
 	Channel greenhouse.ChannelName `json:"channel"`
 	PointSpec
-	Override *Override `json:"override,omitempty" doc:"actuators: the level set by hand, which the version covers"`
+	Calibration *PointCal `json:"calibration,omitempty" doc:"sensors: how its calibration stands"`
+	Override    *Override `json:"override,omitempty" doc:"actuators: the level set by hand, which the version covers"`
 	Meta
 }
 
@@ -27,6 +28,8 @@ type PointSpec struct {
 	Safe  float64          `json:"safe" doc:"actuators: level without a live reason"`
 	Min   *float64         `json:"min,omitempty" doc:"sensors: lowest plausible value"`
 	Max   *float64         `json:"max,omitempty" doc:"sensors: highest plausible value"`
+
+	CalPolicy *greenhouse.CalPolicy `json:"cal_policy,omitempty" doc:"sensors: what it asks of its probe; null: as its name does"`
 }
 
 // PointPatch is a merge patch of [PointSpec]; a nil field stays.
@@ -36,6 +39,8 @@ type PointPatch struct {
 	Safe  *float64          `json:"safe,omitempty"`
 	Min   *float64          `json:"min,omitempty"`
 	Max   *float64          `json:"max,omitempty"`
+
+	CalPolicy *greenhouse.CalPolicy `json:"cal_policy,omitempty"`
 }
 
 // History is a stretch of readings of one point.

@@ -42,6 +42,7 @@ const (
 	PathConfigHistory    = "/v1/nodes/{uid}/config/history"
 	PathConfigRollback   = "/v1/nodes/{uid}/config/rollback"
 	PathNodeChannel      = "/v1/nodes/{uid}/channels/{channel}"
+	PathCalibration      = "/v1/nodes/{uid}/channels/{channel}/calibration"
 	PathNodeCommands     = "/v1/nodes/{uid}/commands"
 	PathPairing          = "/v1/pairing"
 	PathPending          = "/v1/pending"
@@ -68,6 +69,7 @@ const (
 	PathPointWhy      = "/v1/points/{id}/why"
 	PathPointWhyNot   = "/v1/points/{id}/why-not"
 	PathPointOverride = "/v1/points/{id}/override"
+	PathPointBind     = "/v1/points/{id}/bind"
 	PathOverrides     = "/v1/overrides"
 	PathGaps          = "/v1/gaps"
 	PathExport        = "/v1/export"
@@ -189,7 +191,7 @@ func Routes() []Route {
 func versioned(id string) bool {
 	switch id {
 	case "node-edit", "node-channel-edit", "node-assign", "node-unassign", "node-swap", "node-rotate-key", "node-decommission", "node-maintenance", "node-config-rollback",
-		"zone-edit", "zone-delete", "zone-target-set", "zone-target-clear",
+		"calibration-set", "point-bind", "zone-edit", "zone-delete", "zone-target-set", "zone-target-clear",
 		"zone-curve-set", "zone-curve-clear", "zone-adjust", "zone-adjust-end", "zone-mode", "site-edit",
 		"point-edit", "override-set", "override-release", "alarm-ack", "alarm-shelve", "account-delete", "token-delete", "user-password", "user-delete":
 		return true
@@ -216,6 +218,7 @@ func routesRead() []Route {
 		get(PathNodes, RoleViewer, "node-list", "All nodes"),
 		get(PathNode, RoleViewer, "node-get", "One node"),
 		get(PathNodeConfig, RoleViewer, "node-config", "Desired and reported configuration of a node"),
+		get(PathCalibration, RoleViewer, "calibration-get", "What calibrating a channel needs, and the calibrations there were"),
 		get(PathConfigHistory, RoleViewer, "node-config-history", "Revisions of the configuration of a node, newest first"),
 		get(PathCommands, RoleViewer, "command-list", "Commands, newest first"),
 		get(PathCommand, RoleViewer, "command-get", "One command"),
@@ -256,6 +259,8 @@ func routesNodes() []Route {
 		post(PathNodeAssign, "node-assign", "Put a node into a zone"),
 		post(PathNodeUnassign, "node-unassign", "Take a node out of its zone"),
 		post(PathNodeSwap, "node-swap", "Replace a node by another, or undo it"),
+		{Method: http.MethodPost, Path: PathCalibration, Role: RoleGrower, ID: "calibration-set", What: "Calibrate a sensor"},
+		{Method: http.MethodPost, Path: PathPointBind, Role: RoleAdmin, ID: "point-bind", What: "Bind a point to another channel"},
 		post(PathConfigRollback, "node-config-rollback", "Bring an earlier configuration of a node back, as a new revision"),
 		post(PathNodeRotateKey, "node-rotate-key", "Give a node a new secret"),
 		post(PathNodeDecommission, "node-decommission", "Retire a node for ever"),

@@ -80,6 +80,8 @@ type Measurement struct {
 	Quality greenhouse.Quality `json:"quality"`
 	AgeS    float64            `json:"age_s" doc:"s since it was measured or arrived, whichever is longer"`
 	Points  int                `json:"points" doc:"how many points were asked"`
+
+	Calibrate bool `json:"calibrate,omitempty" doc:"one of them wants a calibration"`
 }
 
 // Actuator is one driven point: the level wanted, the level the node reports,

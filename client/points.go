@@ -38,6 +38,11 @@ func (c *Client) EditPoint(ctx context.Context, id greenhouse.PointID, patch any
 	return send[api.Point](ctx, c, http.MethodPatch, api.Path(api.PathPoint, string(id)), patch, w)
 }
 
+// BindPoint binds a point to another channel.
+func (c *Client) BindPoint(ctx context.Context, id greenhouse.PointID, r api.BindRequest, w Write) (api.Point, error) {
+	return send[api.Point](ctx, c, http.MethodPost, api.Path(api.PathPointBind, string(id)), r, w)
+}
+
 // Span is a stretch of time in any form that api.ParseTime reads; the daemon
 // reads it by its own clock and the site's time zone. From is inclusive, To
 // exclusive. Empty: the last day, until now.

@@ -162,6 +162,17 @@ func (c *Client) RollBackConfig(ctx context.Context, uid greenhouse.UID, rev uin
 	return send[api.Node](ctx, c, http.MethodPost, api.Path(api.PathConfigRollback, string(uid)), api.RollBackRequest{Rev: rev}, w)
 }
 
+// Calibration returns what calibrating a channel needs, and the calibrations
+// there were.
+func (c *Client) Calibration(ctx context.Context, uid greenhouse.UID, ch greenhouse.ChannelName) (api.ChannelCal, error) {
+	return get[api.ChannelCal](ctx, c, api.Path(api.PathCalibration, string(uid), string(ch)), nil)
+}
+
+// Calibrate calibrates a sensor.
+func (c *Client) Calibrate(ctx context.Context, uid greenhouse.UID, ch greenhouse.ChannelName, r api.CalibrationRequest, w Write) (api.Calibration, error) {
+	return send[api.Calibration](ctx, c, http.MethodPost, api.Path(api.PathCalibration, string(uid), string(ch)), r, w)
+}
+
 // SendCommand asks one thing of a node; Command tells later what became of it.
 func (c *Client) SendCommand(ctx context.Context, uid greenhouse.UID, r api.CommandRequest, w Write) (api.Command, error) {
 	return send[api.Command](ctx, c, http.MethodPost, api.Path(api.PathNodeCommands, string(uid)), r, w)

@@ -54,6 +54,7 @@ type Daemon struct {
 	control    *control
 	remembered remembered
 	raised     conditionsSeen
+	calRaised  map[greenhouse.PointID]bool // points whose calibration was told of; of keep's goroutine
 
 	refreshing sync.Mutex      // one refresh at a time, so that none brings back what is past
 	refreshed  *store.Registry // the registry of the last refresh, under refreshing

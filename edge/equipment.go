@@ -91,7 +91,7 @@ func plantOf(reg *store.Registry) actuation.Plant {
 			continue
 		}
 		n, ok := reg.Nodes[pt.Node]
-		if !ok {
+		if !ok || n.ReplacedBy != "" { // what was replaced drives nothing
 			continue
 		}
 		a := actuation.Actuator{Point: pt.ID, Zone: pt.Zone, Node: pt.Node, Channel: pt.Channel, Class: pt.Class, Safe: pt.Safe, LinkLoss: time.Duration(n.LinkLossS) * time.Second}

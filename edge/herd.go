@@ -24,7 +24,7 @@ func (d *Daemon) openFleet() error {
 			d.presence.Seen(uid, l.At)
 		}
 	}
-	d.pending = fleet.NewPending()
+	d.pending, d.calRaised = fleet.NewPending(), map[greenhouse.PointID]bool{}
 	d.configs = fleet.NewConfigs(fleet.ConfigOptions{Publisher: configs{d}, Now: d.opts.Now, Log: d.log})
 	d.configs.Sync(reg.Nodes)
 	return nil

@@ -131,6 +131,11 @@ func (in *inbound) bare(uid greenhouse.UID, ch greenhouse.ChannelName, m *broker
 // and the answer is false.
 func (in *inbound) node(uid greenhouse.UID, m *broker.Delivery) (*greenhouse.Node, bool) {
 	n, ok := in.d.store.Registry().Nodes[uid]
+	if ok && n.ReplacedBy != "" {
+		in.replaced(n)
+		m.Ack()
+		return nil, false
+	}
 	if ok && n.State != greenhouse.NodeDecommissioned {
 		return n, true
 	}
@@ -139,6 +144,13 @@ func (in *inbound) node(uid greenhouse.UID, m *broker.Delivery) (*greenhouse.Nod
 	in.d.knocked(fleet.Knock{ID: string(uid), Code: "node_unknown", Text: "no node of that name is in service", Via: m.Login, Address: in.d.addressOf(m.Login)})
 	m.Ack()
 	return nil, false
+}
+
+// replaced notes that a node speaks whose place another one has: nothing it says
+// is kept, and that it says it is journalled.
+func (in *inbound) replaced(n *greenhouse.Node) {
+	in.counts.strange.Add(1)
+	in.complain(n.UID, "node_replaced", "node "+string(n.ReplacedBy)+" has its place: what it sends is not kept until it is assigned anew")
 }
 
 // await has the registry changed while this client waits, for what the message
@@ -164,10 +176,16 @@ func (in *inbound) await(m *broker.Delivery, apply func(*store.Tx) error) (refus
 // standard name is created by its first sample: then this client waits for that
 // transaction.
 func (in *inbound) route(uid greenhouse.UID, m *broker.Delivery, b *telemetry.Batch, samples []wire.Sample) {
+	reg := in.d.store.Registry()
+	if n, known := reg.Nodes[uid]; known && n.ReplacedBy != "" {
+		in.replaced(n)
+		b.Arrived, b.QoS0, b.Refused = m.Arrived, m.QoS == 0, b.Refused+len(samples)
+		in.store(m, b) // the loss is on record before it is acknowledged
+		return
+	}
 	if _, ok := in.node(uid, m); !ok {
 		return
 	}
-	reg := in.d.store.Registry()
 	var fresh []greenhouse.ChannelName
 	for _, s := range samples {
 		if _, ok := reg.Route(uid, s.Channel); ok {
@@ -207,7 +225,7 @@ func (in *inbound) submit(reg *store.Registry, uid greenhouse.UID, m *broker.Del
 	b.Readings = make([]greenhouse.Reading, 0, len(samples))
 	b.Stamped = len(samples) > 0
 	for _, s := range samples {
-		point, ok := reg.Route(uid, s.Channel)
+		c, ok := reg.Channel(uid, s.Channel)
 		if !ok {
 			b.Refused++
 			in.counts.unrouted.Add(1)
@@ -215,9 +233,12 @@ func (in *inbound) submit(reg *store.Registry, uid greenhouse.UID, m *broker.Del
 			in.complain(uid, "channel_unknown", string(s.Channel)+" is no standard name and was not declared by the node")
 			continue
 		}
-		r := greenhouse.Reading{Point: point, At: arrived, Value: s.Value}
+		r := greenhouse.Reading{Point: c.Point, At: arrived, Value: s.Value}
 		if s.HasAt {
 			r.At, b.Stamped = s.At, false
+		}
+		if c.CalEdge || c.Comp != nil {
+			r.Value, r.Quality = in.corrected(reg, uid, c, s, samples)
 		}
 		if s.Null {
 			r.Value, r.Quality = math.NaN(), greenhouse.Bad

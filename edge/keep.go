@@ -149,6 +149,7 @@ func (d *Daemon) eachMinute() {
 	if err := d.lifecycle(); err != nil {
 		d.log.Error("lifecycle of nodes not moved", "error", err)
 	}
+	d.calibrations()
 	d.renewTLS()
 	if !d.clock.Trusted() {
 		return

@@ -71,6 +71,10 @@ func (s *Server) order(ctx context.Context, n *greenhouse.Node, r api.CommandReq
 	if n.State == greenhouse.NodeDecommissioned {
 		return none, greenhouse.Conflict("node_decommissioned", "node %s is decommissioned", n.UID)
 	}
+	if n.ReplacedBy != "" && (r.Op == greenhouse.OpPulse || r.Op == greenhouse.OpCalibrate) {
+		return none, greenhouse.Conflict("node_replaced", "node %s was replaced by %s and drives nothing", n.UID, n.ReplacedBy).
+			WithHint("assign it to a zone to use it again, or: greenctl node swap %s %s --undo", n.UID, n.ReplacedBy)
+	}
 	c := greenhouse.Command{Node: n.UID, Channel: r.Channel, Op: r.Op, Value: r.Value, DurMs: r.Ms, VolumeML: r.ML,
 		ExpiresAt: greenhouse.MillisOf(s.now().Add(ttl)), Cause: callerOf(ctx).actor, CreatedAt: greenhouse.MillisOf(s.now())}
 	if err := checkOrder(n, r, &c); err != nil {

@@ -278,10 +278,17 @@ func (s *Server) checkDrift(reg *store.Registry) api.Check {
 
 func (s *Server) checkCalibration(reg *store.Registry) api.Check {
 	var items []string
-	for id := range reg.Uncalibrated {
-		items = append(items, string(id))
+	now := greenhouse.MillisOf(s.now())
+	for _, p := range reg.Points {
+		switch st := reg.CalState(p); {
+		case p.Kind != greenhouse.Sensor || p.Zone == "":
+		case st.Required != 0:
+			items = append(items, string(p.ID)+": since its hardware was swapped")
+		case st.Due(now):
+			items = append(items, string(p.ID)+": due since "+st.Last.DueAt.Time().In(s.location()).Format(time.DateOnly))
+		}
 	}
-	return listed(api.CheckCalibration, items, "no sensor waits for a calibration", "sensors that wait for a calibration: %d", "greenctl node calibrate UID")
+	return listed(api.CheckCalibration, items, "no sensor waits for a calibration", "sensors that wait for a calibration: %d", "greenctl node calibrate UID CHANNEL")
 }
 
 // checkSkew looks at nodes of one type that run different firmware.

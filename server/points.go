@@ -92,7 +92,7 @@ func (s *Server) editPoint(ctx context.Context, in *struct {
 			if err := mergeInto(&spec, in.RawBody); err != nil {
 				return err
 			}
-			p.Unit, p.Class, p.Safe, p.Min, p.Max = spec.Unit, spec.Class, spec.Safe, spec.Min, spec.Max
+			p.Unit, p.Class, p.Safe, p.Min, p.Max, p.Calibration = spec.Unit, spec.Class, spec.Safe, spec.Min, spec.Max, spec.CalPolicy
 			return nil
 		})
 		if err != nil {

@@ -246,6 +246,7 @@ func (s *Server) mount(mux *http.ServeMux) error {
 	s.mountNodes(m)
 	s.mountConfig(m)
 	s.mountPending(m)
+	s.mountCalibration(m)
 	s.mountCommands(m)
 	s.mountZones(m)
 	s.mountPoints(m)

@@ -38,7 +38,7 @@ func (w *write) look(s *Server) *view { return s.look(w.tx.Registry()) }
 func (v *view) node(n *greenhouse.Node) api.Node {
 	online, seen := v.s.Presence.Presence(n.UID)
 	a := api.Node{
-		UID: n.UID, HardwareID: n.HardwareID, Type: n.Type, Name: n.Name, Labels: n.Labels, Zone: n.Zone, State: n.State,
+		UID: n.UID, HardwareID: n.HardwareID, Type: n.Type, Name: n.Name, Labels: n.Labels, Zone: n.Zone, State: n.State, ReplacedBy: n.ReplacedBy,
 		Online: online, LastSeen: seen, FW: n.FW, HW: n.HW, Boot: n.Boot,
 		RSSI: v.diagnostic(n.UID, "rssi"), Battery: v.diagnostic(n.UID, "battery"), UptimeS: v.diagnostic(n.UID, "uptime_s"),
 		IntervalS: cmp.Or(n.IntervalS, 10), LinkLossS: cmp.Or(n.LinkLossS, 30), Config: n.Config, Meta: meta(n.Meta),
@@ -69,7 +69,10 @@ func (v *view) diagnostic(uid greenhouse.UID, name greenhouse.ChannelName) *floa
 }
 
 func (v *view) channel(c *greenhouse.Channel) api.Channel {
-	a := api.Channel{Name: c.Name, Kind: c.Kind, Unit: c.Unit, Point: c.Point, ChannelSpec: channelSpec(c)}
+	a := api.Channel{Name: c.Name, Kind: c.Kind, Unit: c.Unit, Point: c.Point, ChannelSpec: channelSpec(c), CalEdge: c.CalEdge, Comp: c.Comp}
+	if p, ok := v.reg.Point(c.Point); ok {
+		a.Calibration = v.calStatus(p)
+	}
 	if l, ok := v.s.Telemetry.Latest(c.Point); ok {
 		a.Value, a.TS, a.Quality = api.Num(l.Value), l.At, l.Quality.String()
 	}
@@ -83,7 +86,7 @@ func channelSpec(c *greenhouse.Channel) api.ChannelSpec {
 func (v *view) point(p *greenhouse.Point) api.Point {
 	a := api.Point{
 		ID: p.ID, Zone: p.Zone, Name: p.Name, Kind: p.Kind, Node: p.Node, Channel: p.Channel, PointSpec: pointSpec(p), Meta: meta(p.Meta),
-		Quality: greenhouse.Stale, Override: v.reg.Overrides[p.ID],
+		Quality: greenhouse.Stale, Override: v.reg.Overrides[p.ID], Calibration: v.calStatus(p),
 	}
 	l, ok := v.s.Telemetry.Latest(p.ID)
 	if !ok {
@@ -95,7 +98,7 @@ func (v *view) point(p *greenhouse.Point) api.Point {
 }
 
 func pointSpec(p *greenhouse.Point) api.PointSpec {
-	return api.PointSpec{Unit: p.Unit, Class: p.Class, Safe: p.Safe, Min: p.Min, Max: p.Max}
+	return api.PointSpec{Unit: p.Unit, Class: p.Class, Safe: p.Safe, Min: p.Min, Max: p.Max, CalPolicy: p.Calibration}
 }
 
 // quality is the stored quality of a value, or stale where it is too old to act on.
@@ -168,6 +171,10 @@ func (v *view) climate(points []*greenhouse.Point) map[greenhouse.ChannelName]ap
 	climate := make(map[greenhouse.ChannelName]api.Measurement, len(byName))
 	for name, group := range byName {
 		if m, ok := v.vote(group); ok {
+			for _, p := range group {
+				st := v.reg.CalState(p)
+				m.Calibrate = m.Calibrate || st.Required != 0 || st.Due(greenhouse.MillisOf(v.now))
+			}
 			climate[name] = m
 		}
 	}

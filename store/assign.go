@@ -38,7 +38,7 @@ func (tx *Tx) Assign(uid greenhouse.UID, zone greenhouse.ZoneID, ifVersion uint6
 	if err := tx.release(n); err != nil {
 		return greenhouse.Node{}, err
 	}
-	n.Zone = zone
+	n.Zone, n.ReplacedBy = zone, ""
 	if n.State != greenhouse.NodeMaintenance {
 		n.State = greenhouse.NodeAssigned
 	}
@@ -132,8 +132,11 @@ func (tx *Tx) bind(n *greenhouse.Node, c *greenhouse.Channel) error {
 			c.Point = id
 			return tx.savePoint(fresh)
 		}
-		if p.Node == "" && p.Kind == c.Kind {
-			return tx.hold(n, c, p)
+		if p.Node == "" && ruleFits(p, c) == nil {
+			if err := tx.hold(n, c, p); err != nil {
+				return err
+			}
+			return tx.newProbe(c, id)
 		}
 	}
 	return tx.spoil(greenhouse.Conflict("rule_point_count", "zone %s already has %d points named %s", n.Zone, maxOrdinal, c.Name))

@@ -14,21 +14,22 @@ import (
 
 // The buckets of this room. Those of other rooms begin with roomPrefix.
 const (
-	bucketMeta        = "meta"
-	bucketNodes       = "nodes" // by hardware id
-	bucketCredentials = "credentials"
-	bucketZones       = "zones"
-	bucketPoints      = "points"
-	bucketOverrides   = "overrides"
-	bucketAccounts    = "accounts"
-	bucketTokens      = "tokens"
-	bucketUsers       = "users"
-	bucketCommands    = "commands"
-	bucketOpen        = "commands_open"
-	bucketSwaps       = "swaps"
-	bucketUncal       = "uncalibrated"
-	bucketRevisions   = "revisions" // by hardware id and revision
-	roomPrefix        = "room."
+	bucketMeta         = "meta"
+	bucketNodes        = "nodes" // by hardware id
+	bucketCredentials  = "credentials"
+	bucketZones        = "zones"
+	bucketPoints       = "points"
+	bucketOverrides    = "overrides"
+	bucketAccounts     = "accounts"
+	bucketTokens       = "tokens"
+	bucketUsers        = "users"
+	bucketCommands     = "commands"
+	bucketOpen         = "commands_open"
+	bucketSwaps        = "swaps"
+	bucketUncal        = "uncalibrated"
+	bucketCalibrations = "calibrations" // by hardware id, channel and version
+	bucketRevisions    = "revisions"    // by hardware id and revision
+	roomPrefix         = "room."
 )
 
 // The keys of the meta bucket.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -271,7 +272,7 @@ func (tx *Tx) EditNode(uid greenhouse.UID, ifVersion uint64, fn func(*greenhouse
 	if n.Channels == nil {
 		n.Channels = []greenhouse.Channel{}
 	}
-	if err := tx.rebind(old, n); err != nil {
+	if err := errors.Join(tx.rebind(old, n), tx.noteCal(old, n)); err != nil {
 		return greenhouse.Node{}, err
 	}
 	if sameRecord(old, n) {
@@ -290,7 +291,7 @@ func checkFixed(old, n *greenhouse.Node) error {
 		return greenhouse.Invalid("node_zone_fixed", "the zone of node %s is not edited", old.UID).
 			WithHint("use `greenctl node assign %s --zone …`, or unassign", old.UID)
 	}
-	n.Config, n.Meta, n.FW, n.HW, n.Boot = old.Config, old.Meta, old.FW, old.HW, old.Boot
+	n.Config, n.Meta, n.FW, n.HW, n.Boot, n.ReplacedBy = old.Config, old.Meta, old.FW, old.HW, old.Boot, old.ReplacedBy
 	n.Name = cmp.Or(strings.TrimSpace(n.Name), string(n.UID))
 	return nil
 }

@@ -70,6 +70,15 @@ func (r *Registry) Route(uid greenhouse.UID, channel greenhouse.ChannelName) (gr
 	return c.Point, true
 }
 
+// Channel returns a channel of a node, to be read only.
+func (r *Registry) Channel(uid greenhouse.UID, channel greenhouse.ChannelName) (*greenhouse.Channel, bool) {
+	n, ok := r.Nodes[uid]
+	if !ok {
+		return nil, false
+	}
+	return n.Channel(channel)
+}
+
 // Point returns a point by its id: one in Points, or one of a node's own
 // diagnostics (@uid/online, rssi, uptime_s, battery), which no list holds.
 func (r *Registry) Point(id greenhouse.PointID) (*greenhouse.Point, bool) {
@@ -233,6 +242,7 @@ func cloneNode(n *greenhouse.Node) *greenhouse.Node {
 			v := *cal
 			c.Channels[i].Cal = &v
 		}
+		c.Channels[i].Comp = clonePtr(c.Channels[i].Comp)
 	}
 	return &c
 }
@@ -251,7 +261,7 @@ func cloneZone(z *greenhouse.Zone) *greenhouse.Zone {
 // clonePoint returns a deep copy.
 func clonePoint(p *greenhouse.Point) *greenhouse.Point {
 	c := *p
-	c.Min, c.Max = clonePtr(p.Min), clonePtr(p.Max)
+	c.Min, c.Max, c.Calibration = clonePtr(p.Min), clonePtr(p.Max), clonePtr(p.Calibration)
 	return &c
 }
 

@@ -81,6 +81,29 @@ func ruleOneHolder(p *greenhouse.Point, uid greenhouse.UID) error {
 		WithHint("unassign %s first, or swap the two nodes", p.Node)
 }
 
+// ruleFits: a point is fed or driven by a channel of its kind, and in its unit, or
+// its history would mix what cannot be compared.
+func ruleFits(p *greenhouse.Point, c *greenhouse.Channel) error {
+	switch {
+	case p.Kind != c.Kind:
+		return greenhouse.Conflict("rule_point_kind", "point %s is for a %s, and channel %s is a %s", p.ID, p.Kind, c.Name, c.Kind)
+	case !sameUnit(p.Name, p.Unit, c.Name, c.Unit):
+		return greenhouse.Conflict("rule_point_unit", "point %s is in %q, and channel %s in %q: its history would jump", p.ID, p.Unit, c.Name, c.Unit).
+			WithHint("greenctl point edit %s --unit %q, if that is what it was in all the time", p.ID, c.Unit)
+	}
+	return nil
+}
+
+// sameUnit reports whether the units of two channels are the same, as far as both
+// are known: none at all says nothing but of a standard name, which may have none.
+func sameUnit(a greenhouse.ChannelName, ua greenhouse.Unit, b greenhouse.ChannelName, ub greenhouse.Unit) bool {
+	known := func(n greenhouse.ChannelName, u greenhouse.Unit) bool {
+		_, standard := greenhouse.StandardChannel(n)
+		return standard || u != ""
+	}
+	return ua == ub || !known(a, ua) || !known(b, ub)
+}
+
 // ruleState: the life of a node goes its way.
 func ruleState(n *greenhouse.Node, to greenhouse.NodeState) error {
 	if n.State.CanBecome(to) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"greenhouse"
@@ -14,9 +15,30 @@ type Swap struct {
 	Zone   greenhouse.ZoneID                             `json:"zone"`
 	Points map[greenhouse.ChannelName]greenhouse.PointID `json:"points"` // what the old one held
 	At     greenhouse.Millis                             `json:"at"`
+	// Moves say channel by channel what the swap does.
+	Moves []SwapMove `json:"moves,omitempty"`
 	// Missing are the points nobody holds now: the new node has no such channel
 	// yet. Its first sample of one takes it over.
 	Missing []greenhouse.PointID `json:"missing,omitempty"`
+}
+
+// What a swap does with a channel.
+const (
+	SwapMoves     = "moves"     // the new node feeds the point from now on
+	SwapCalibrate = "calibrate" // so it does, and the point waits for a calibration
+	SwapKind      = "kind"      // of another kind: the point stays empty, the channel gets one of its own
+	SwapUnit      = "unit"      // in another unit: likewise
+	SwapNew       = "new"       // the old node had no such channel: it gets a point of its own
+	SwapMissing   = "missing"   // the new node has no such channel: the point stays empty
+)
+
+// SwapMove is what a swap does with one channel.
+type SwapMove struct {
+	Channel greenhouse.ChannelName `json:"channel"`
+	Point   greenhouse.PointID     `json:"point"`
+	Outcome string                 `json:"outcome"`
+	Was     greenhouse.Unit        `json:"was,omitempty"` // unit of the old channel, where it differs
+	Is      greenhouse.Unit        `json:"is,omitempty"`
 }
 
 // Swap puts the node next in the place of old, in one transaction: the same
@@ -33,8 +55,8 @@ func (tx *Tx) Swap(old, next greenhouse.UID) (Swap, error) {
 	for i := range from.Channels {
 		swap.Points[from.Channels[i].Name] = from.Channels[i].Point
 	}
-	if _, err := tx.Unassign(old, 0); err != nil {
-		return Swap{}, err
+	if err := tx.leavePlace(cloneNode(from), next); err != nil {
+		return Swap{}, tx.spoil(err)
 	}
 	if err := tx.takePlace(cloneNode(to), from, &swap); err != nil {
 		return Swap{}, tx.spoil(err)
@@ -64,38 +86,69 @@ func (tx *Tx) swapPair(old, next greenhouse.UID) (from, to *greenhouse.Node, err
 	return from, to, err
 }
 
+// leavePlace takes the replaced node out of its zone and fences it: nothing it
+// sends is kept and nothing is driven by it until somebody assigns it anew.
+func (tx *Tx) leavePlace(n *greenhouse.Node, next greenhouse.UID) error {
+	if err := tx.release(n); err != nil {
+		return err
+	}
+	n.Zone, n.State, n.ReplacedBy = "", greenhouse.NodeRegistered, next
+	return tx.saveEdit(n)
+}
+
 // takePlace gives n the zone, the points and the settings of the node before it.
 func (tx *Tx) takePlace(n, before *greenhouse.Node, swap *Swap) error {
-	n.Zone, n.State = swap.Zone, greenhouse.NodeAssigned
+	n.Zone, n.State, n.ReplacedBy = swap.Zone, greenhouse.NodeAssigned, ""
 	for i := range n.Channels {
-		c := &n.Channels[i]
-		id, ok := swap.Points[c.Name]
-		p := tx.reg.Points[id]
-		if !ok || p == nil || p.Kind != c.Kind {
-			if err := tx.bind(n, c); err != nil {
-				return err
-			}
-			continue
-		}
-		if was, ok := before.Channel(c.Name); ok {
-			c.MaxOnS, c.MinOffS = was.MaxOnS, was.MinOffS // those of the place; a calibration is the probe's own
-		}
-		if err := tx.hold(n, c, p); err != nil {
+		move, err := tx.takePoint(n, &n.Channels[i], before, swap)
+		if err != nil {
 			return err
 		}
-		if c.Kind == greenhouse.Sensor {
-			if err := tx.markUncalibrated(id); err != nil {
-				return err
-			}
-		}
+		swap.Moves = append(swap.Moves, move)
 	}
 	for _, c := range before.Channels {
 		id := swap.Points[c.Name]
-		if p := tx.reg.Points[id]; p != nil && p.Zone != "" && p.Node == "" {
-			swap.Missing = append(swap.Missing, id)
+		p := tx.reg.Points[id]
+		if p == nil || p.Zone == "" || p.Node != "" {
+			continue
+		}
+		swap.Missing = append(swap.Missing, id)
+		if _, has := n.Channel(c.Name); !has {
+			swap.Moves = append(swap.Moves, SwapMove{Channel: c.Name, Point: id, Outcome: SwapMissing})
 		}
 	}
 	return tx.saveEdit(n)
+}
+
+// takePoint gives a channel of the new node the point of its namesake, where kind
+// and unit agree, else one of its own.
+func (tx *Tx) takePoint(n *greenhouse.Node, c *greenhouse.Channel, before *greenhouse.Node, swap *Swap) (SwapMove, error) {
+	id, had := swap.Points[c.Name]
+	p, move := tx.reg.Points[id], SwapMove{Channel: c.Name, Point: id, Outcome: SwapMoves}
+	was, _ := before.Channel(c.Name)
+	switch {
+	case !had || p == nil:
+		move.Outcome = SwapNew
+	case p.Kind != c.Kind:
+		move.Outcome = SwapKind
+	case !sameUnit(was.Name, was.Unit, c.Name, c.Unit):
+		move.Outcome, move.Was, move.Is = SwapUnit, was.Unit, c.Unit
+	}
+	if move.Outcome != SwapMoves {
+		err := tx.bind(n, c)
+		if move.Outcome == SwapNew {
+			move.Point = c.Point
+		}
+		return move, err
+	}
+	c.MaxOnS, c.MinOffS = was.MaxOnS, was.MinOffS // those of the place; a calibration is the probe's own
+	if err := errors.Join(tx.hold(n, c, p), tx.newProbe(c, id)); err != nil {
+		return move, err
+	}
+	if _, waits := tx.reg.Uncalibrated[id]; waits {
+		move.Outcome = SwapCalibrate
+	}
+	return move, nil
 }
 
 // UndoSwap takes the swap by which next replaced old back: old holds its points
@@ -141,7 +194,7 @@ func (tx *Tx) giveBack(n *greenhouse.Node, swap Swap) error {
 	if err := firstError(tx.reg.ruleNodeTypeInZone(n, swap.Zone)); err != nil {
 		return err
 	}
-	n.Zone, n.State = swap.Zone, greenhouse.NodeAssigned
+	n.Zone, n.State, n.ReplacedBy = swap.Zone, greenhouse.NodeAssigned, ""
 	for i := range n.Channels {
 		c := &n.Channels[i]
 		p := tx.reg.Points[swap.Points[c.Name]]
@@ -154,7 +207,7 @@ func (tx *Tx) giveBack(n *greenhouse.Node, swap Swap) error {
 		if err := tx.hold(n, c, p); err != nil {
 			return err
 		}
-		if tx.reg.Uncalibrated[p.ID] == swap.At {
+		if tx.reg.Uncalibrated[p.ID] >= swap.At { // it waited for a probe that is gone again
 			if err := tx.MarkCalibrated(p.ID); err != nil {
 				return err
 			}

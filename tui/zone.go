@@ -2,7 +2,9 @@ package tui
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"greenhouse"
@@ -120,6 +122,11 @@ func (p *zonePane) head(v view, z *api.Zone) []string {
 	first = append(first, "alarms "+k.alarmCount(z), fmt.Sprintf("nodes %d/%d", z.NodesOnline, z.Nodes))
 	if z.Failing != "" {
 		first = append(first, k.bad.Render(safe(z.Failing)))
+	}
+	for _, name := range slices.Sorted(maps.Keys(z.Climate)) {
+		if z.Climate[name].Calibrate {
+			first = append(first, k.warn.Render("calibrate "+safe(string(name))))
+		}
 	}
 	lines := []string{" " + strings.Join(first, "   ")}
 	if now := v.climate(p.id); now != "" {

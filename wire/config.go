@@ -45,6 +45,9 @@ func ConfigBodyOf(n *greenhouse.Node) ConfigBody {
 	body := ConfigBody{IntervalS: n.IntervalS, LinkLossS: n.LinkLossS, Channels: make([]ConfigChannel, 0, len(n.Channels))}
 	for _, c := range n.Channels {
 		out := ConfigChannel{Name: c.Name, Kind: c.Kind, Cal: c.Cal}
+		if c.CalEdge {
+			out.Cal = nil
+		}
 		if c.Kind == greenhouse.Actuator {
 			safe := c.Safe
 			out.Safe, out.MaxOnS, out.MinOffS, out.Cal = &safe, c.MaxOnS, c.MinOffS, nil

@@ -14,7 +14,7 @@ import (
 func newNode(a *app) *cobra.Command {
 	c := noun("node", "Devices: join, assign, command",
 		newNodePair(a), newNodeRegister(a), newNodeList(a), newNodeGet(a), newNodeEdit(a), newNodeAssign(a), newNodeUnassign(a),
-		newNodeConfig(a), newNodeCommand(a), newNodeRotateKey(a), newNodeMaintenance(a), newNodeDecommission(a), newNodeSwap(a), newNodeWatch(a), newNodeCA(a), newNodePending(a), newNodeAdopt(a))
+		newNodeConfig(a), newNodeCommand(a), newNodeRotateKey(a), newNodeMaintenance(a), newNodeDecommission(a), newNodeSwap(a), newNodeWatch(a), newNodeCA(a), newNodePending(a), newNodeAdopt(a), newNodeCalibrate(a))
 	c.Aliases = []string{"nodes"}
 	for _, v := range c.Commands() {
 		if strings.Contains(v.Use, "UID") {
@@ -341,7 +341,7 @@ func newNodeRotateKey(a *app) *cobra.Command {
 func newNodeSwap(a *app) *cobra.Command {
 	var w writeFlags
 	var undo bool
-	c := verb("swap OLD_UID NEW_UID", "Let another node take over the points of a dead one", "  greenctl node swap climate-a4cf12b3de01 climate-a4cf12b3de02\n  greenctl node swap climate-a4cf12b3de01 climate-a4cf12b3de02 --undo", args("OLD_UID", "NEW_UID"),
+	c := verb("swap OLD_UID NEW_UID", "Let another node take over the points of a dead one", "  greenctl node swap climate-a4cf12b3de01 climate-a4cf12b3de02 --dry-run\n  greenctl node swap climate-a4cf12b3de01 climate-a4cf12b3de02\n  greenctl node swap climate-a4cf12b3de01 climate-a4cf12b3de02 --undo", args("OLD_UID", "NEW_UID"),
 		a.with(func(ctx context.Context, c *client.Client, args []string) error {
 			old, err := uidArg(args[0])
 			if err != nil {
@@ -355,10 +355,19 @@ func newNodeSwap(a *app) *cobra.Command {
 			if err != nil {
 				return explainStale(err, nil, nil)
 			}
+			for _, warning := range s.Warnings {
+				a.note("warning: %s", warning)
+			}
 			return a.show(s, view{names: func() []string { return []string{string(s.New.UID)} }, table: func() table {
-				t := table{columns: []string{"POINT", "WAS", "IS"}}
-				for _, p := range s.Points {
-					t.rows = append(t.rows, []string{string(p), string(s.Old.UID), string(s.New.UID)})
+				t := table{columns: []string{"POINT", "CHANNEL", "OUTCOME", "WHAT"}, empty: "nothing moves"}
+				for _, m := range s.Moves {
+					t.rows = append(t.rows, []string{string(m.Point), string(m.Channel), m.Outcome, m.Text})
+				}
+				if s.Undone {
+					t.columns = []string{"POINT", "BACK WITH"}
+					for _, p := range s.Points {
+						t.rows = append(t.rows, []string{string(p), string(s.Old.UID)})
+					}
 				}
 				return t
 			}})

@@ -17,7 +17,9 @@ func newPointEdit(a *app) *cobra.Command {
 	var w writeFlags
 	var unit, class string
 	var safe, least, most string
-	c := verb("edit POINT", "Change the unit, plausible range, class or safe level of a point", "  greenctl point edit north/air_temp --min -10 --max 50\n  greenctl point edit north/heater --class heater_ssr --if-version 3", args("POINT"), nil)
+	var every time.Duration
+	var noCal bool
+	c := verb("edit POINT", "Change the unit, plausible range, calibration policy, class or safe level of a point", "  greenctl point edit north/air_temp --min -10 --max 50\n  greenctl point edit north/heater --class heater_ssr --if-version 3", args("POINT"), nil)
 	c.RunE = a.with(func(ctx context.Context, cl *client.Client, args []string) error {
 		id, err := pointArg(args[0])
 		if err != nil {
@@ -39,6 +41,12 @@ func newPointEdit(a *app) *cobra.Command {
 				return err
 			}
 		}
+		switch {
+		case noCal:
+			patch["cal_policy"] = greenhouse.CalPolicy{}
+		case f.Changed("cal-every"):
+			patch["cal_policy"] = greenhouse.CalPolicy{Required: true, EveryDays: int(every.Hours()/24 + 0.5)}
+		}
 		if len(patch) == 0 {
 			return greenhouse.Invalid("usage", "point edit needs something to change").WithHint("%s --help", c.CommandPath())
 		}
@@ -53,6 +61,8 @@ func newPointEdit(a *app) *cobra.Command {
 		return a.show(p, a.pointsView([]api.Point{p}))
 	})
 	f := c.Flags()
+	spanVar(f, &every, "cal-every", 0, "sensors: want a calibration after a swap and that often, in days: 30d; 0: after a swap only")
+	f.BoolVar(&noCal, "no-cal", false, "sensors: want no calibration")
 	f.StringVar(&unit, "unit", "", "unit of the values")
 	f.StringVar(&class, "class", "", "actuators: what protects them, e.g. heater_ssr; docs/control.md has the list")
 	f.StringVar(&safe, "safe", "", "actuators: level without a live reason, 0 to 1")

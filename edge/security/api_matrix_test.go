@@ -28,6 +28,9 @@ GET /v1/nodes viewer
 GET /v1/nodes/{uid} viewer
 GET /v1/nodes/{uid}/config viewer
 GET /v1/nodes/{uid}/config/history viewer
+GET /v1/nodes/{uid}/channels/{channel}/calibration viewer
+POST /v1/nodes/{uid}/channels/{channel}/calibration grower
+POST /v1/points/{id}/bind admin
 GET /v1/commands viewer
 GET /v1/commands/{id} viewer
 GET /v1/zones viewer
