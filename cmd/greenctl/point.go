@@ -49,7 +49,7 @@ func newPointList(a *app) *cobra.Command {
 
 func (a *app) pointsView(items []api.Point) view {
 	return view{names: func() []string { return names(items, func(p api.Point) string { return string(p.ID) }) }, table: func() table {
-		t := table{columns: []string{"POINT", "VALUE", "QUALITY", "MEASURED", "CALIBRATION", "NODE", "CHANNEL", "KIND", "VERSION"}, wide: 3, empty: "there are no points; they appear when a node sends its first values"}
+		t := table{columns: []string{"POINT", "VALUE", "QUALITY", "MEASURED", "NODE", "CALIBRATION", "CHANNEL", "KIND", "VERSION"}, wide: 4, empty: "there are no points; they appear when a node sends its first values"}
 		for _, p := range items {
 			value, quality := number(p.Value, p.Unit), p.Quality.String()
 			if p.Kind == greenhouse.Actuator {
@@ -58,7 +58,7 @@ func (a *app) pointsView(items []api.Point) view {
 			if p.TS == 0 {
 				quality = "-"
 			}
-			t.rows = append(t.rows, []string{string(p.ID), value, quality, ago(p.TS, a.now()), calWord(p.Calibration), string(p.Node), string(p.Channel), string(p.Kind), itoa(p.Version)})
+			t.rows = append(t.rows, []string{string(p.ID), value, quality, ago(p.TS, a.now()), string(p.Node), calWord(p.Calibration), string(p.Channel), string(p.Kind), itoa(p.Version)})
 		}
 		return t
 	}}
