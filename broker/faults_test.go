@@ -17,7 +17,7 @@ import (
 )
 
 // This file has a test for every fault that was found in mochi-mqtt v2.7.9.
-// Each says what the plain server does.
+// Each says what the plain server does; plain_test.go lists them and shows it doing so.
 
 // inBubble runs f with a broker on in-memory connections, where time is not real.
 func inBubble(t *testing.T, f func(t *testing.T, h *house), edit ...func(*broker.Options, *recorder)) {
