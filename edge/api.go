@@ -24,7 +24,7 @@ func (d *Daemon) openServer() error {
 		Presence: presence{d}, Broker: &sessions{d: d}, Health: health{d}, Pending: quarantine{d}, Authority: authority{d}, Sim: d.opts.Sim}
 	s, err := server.New(deps, server.Options{Version: api.Version{Version: d.opts.Version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, API: "v1"},
 		DataDir: d.opts.DataDir, Hosts: d.hosts(), TLS: shown(d.opts.APIListen, d.apiTLS), NodeTLS: shown(d.opts.MQTTSListen, d.mqttTLS), Now: d.opts.Now, Log: d.log,
-		Limits: d.opts.API, Settings: d.opts.Settings})
+		Limits: d.opts.API, Gauges: d.opts.Gauges, Settings: d.opts.Settings})
 	if err != nil {
 		return err
 	}

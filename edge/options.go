@@ -39,6 +39,7 @@ type Options struct {
 	Hosts     []string    // names of this machine beside those it knows, for certificate and API
 
 	API      server.Limits  // limits of the API; its own defaults
+	Gauges   int            // points whose latest values are metrics; none
 	Settings map[string]any // the configuration in force, for whoever asks for support; nil: not shown
 
 	// APIListeners are further listeners of the API, in memory. Who can reach them

@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,7 +20,8 @@ import (
 
 // metrics are the figures of the API itself, and the page that shows them with
 // those of all rooms. Labels are operations, status classes, modes, states and
-// severities: all of them known beforehand, none grows with the greenhouse.
+// severities: all of them known beforehand, none grows with the greenhouse, unless
+// the latest values of points are asked for, and then their number has a bound.
 type metrics struct {
 	page     http.Handler
 	requests *prometheus.CounterVec
@@ -97,6 +100,7 @@ func (r rooms) Collect(ch chan<- prometheus.Metric) {
 	r.telemetry(f)
 	r.registry(f)
 	r.control(f)
+	r.points(f)
 	f.gauge("uptime_seconds", "Time since the daemon started.", r.s.uptime())
 	f.gauge("clock_trusted", "1 while the wall clock is known to be right.", truth(r.s.Health.ClockTrusted()))
 	f.gauge("ready", "1 while the daemon accepts nodes.", truth(len(r.s.Health.NotReady()) == 0))
@@ -116,8 +120,29 @@ func truth(b bool) float64 {
 	return 0
 }
 
+// points shows the latest good values of as many points as were asked for. One
+// that is bad, doubted or too old is left out: a metric cannot say so.
+func (r rooms) points(f sheet) {
+	if r.s.opts.Gauges <= 0 {
+		return
+	}
+	v := r.s.look(r.s.Store.Registry())
+	ids := slices.Sorted(maps.Keys(v.reg.Points))
+	for _, id := range ids[:min(len(ids), r.s.opts.Gauges)] {
+		p := v.reg.Points[id]
+		if l, heard := r.s.Telemetry.Latest(id); heard && v.quality(p, l) == greenhouse.Good {
+			f.gauge("point_value", "Latest good value of a point.", l.Value, "point", string(id), "unit", string(p.Unit))
+		}
+	}
+}
+
 func (r rooms) telemetry(f sheet) {
-	t := r.s.telemetryStatus()
+	t, st := r.s.telemetryStatus(), r.s.Telemetry.Stats()
+	f.gauge("telemetry_hanging", "1 while the disk does not answer.", truth(st.Hanging))
+	f.gauge("telemetry_shedding", "1 while the disk fills up and trends are not stored.", truth(st.Shedding))
+	f.gauge("telemetry_provisional", "Readings that wait for the clock to be known.", float64(st.Provisional))
+	f.counter("telemetry_shed", "Samples left out because the disk fills up, each with a gap record.", count(st.Shed))
+	f.counter("telemetry_days_dropped", "Days of history deleted by age or disk budget.", count(st.DaysDropped))
 	f.gauge("telemetry_queue_messages", "Messages waiting for a commit.", float64(t.QueueMessages))
 	f.gauge("telemetry_queue_fill", "Fill of the queue, 0 to 1.", t.QueueFill)
 	f.gauge("telemetry_disk_bytes", "History on disk.", float64(t.DiskBytes))

@@ -136,6 +136,7 @@ type Options struct {
 	Settings  map[string]any   // the configuration in force, shown to admins; nil: none is shown
 	MaxEvents int              // event streams; 0: 64
 	MaxLive   int              // live streams; 0: 32
+	Gauges    int              // points whose latest values are metrics, the first by id; 0: none
 	Now       func() time.Time // nil: time.Now
 	Log       *slog.Logger     // nil: discarded
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -107,6 +108,23 @@ func TestMetricsAreBounded(t *testing.T) {
 	}
 	if regexp.MustCompile(`northernmost|aaaa01|air_temp`).MatchString(page) {
 		t.Error("a label names a zone, node or point")
+	}
+}
+
+// TestLatestValuesAsMetrics: as many points as were asked for, those alone that are
+// good.
+func TestLatestValuesAsMetrics(t *testing.T) {
+	h := open(t, func(_ *server.Deps, o *server.Options) { o.Gauges = 2 })
+	h.zone("north")
+	h.node("aaaa01", "climate", "north", sensor("air_temp"), sensor("air_rh"), sensor("co2"))
+	now := greenhouse.MillisOf(time.Now())
+	h.send(greenhouse.Reading{Point: "north/air_temp", At: now, Value: 21.5}, greenhouse.Reading{Point: "north/air_rh", At: now, Value: 200, Quality: greenhouse.Bad}, greenhouse.Reading{Point: "north/co2", At: now, Value: 700})
+	page := must(h.client.MetricsText(h.ctx()))(t)
+	if !strings.Contains(page, `edged_point_value{point="north/air_temp",unit="°C"} 21.5`) {
+		t.Error("the air temperature is missing")
+	}
+	if n := strings.Count(page, "edged_point_value{"); n != 1 {
+		t.Errorf("%d values are shown, want one: another is bad, the third is one too many", n)
 	}
 }
 

@@ -59,6 +59,9 @@ type config struct {
 		MaxBytes       string `mapstructure:"max_bytes"`       // what it may occupy: 20GB; 0 for no bound
 		MinFree        string `mapstructure:"min_free"`        // free space below which it pauses: 64MiB; 0 for none
 	} `mapstructure:"telemetry"`
+	Metrics struct {
+		Points int `mapstructure:"points"` // how many points' latest values are metrics, 0 to 10000
+	} `mapstructure:"metrics"`
 	Clock struct {
 		Trust string `mapstructure:"trust"` // auto, always or never
 	} `mapstructure:"clock"`
@@ -101,6 +104,7 @@ func defaults(p api.Places) map[string]any {
 		"telemetry.trend_retention": "10y",
 		"telemetry.max_bytes":       "0",
 		"telemetry.min_free":        "64MiB",
+		"metrics.points":            0,
 		"clock.trust":               "auto",
 		"log.level":                 "info",
 		"log.format":                "text",
@@ -254,6 +258,7 @@ func (c *config) checkLimits() error {
 		{"api.burst", float64(c.API.Burst), 1, 100_000},
 		{"api.max_connections", float64(c.API.MaxConnections), 1, 100_000},
 		{"api.max_per_address", float64(c.API.MaxPerAddress), 1, 100_000},
+		{"metrics.points", float64(c.Metrics.Points), 0, 10_000},
 	} {
 		if !(l.value >= l.least && l.value <= l.most) {
 			return greenhouse.Invalid("config_invalid", "%s is %g: it must be from %g to %g", l.key, l.value, l.least, l.most)

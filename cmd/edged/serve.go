@@ -83,7 +83,7 @@ func (c *config) options(log *slog.Logger) (edge.Options, error) {
 		MQTTListen: c.MQTT.Listen, MQTTSListen: c.MQTT.TLSListen, MaxClients: c.MQTT.MaxClients, MaxPerAddress: c.MQTT.MaxPerAddress,
 		APISocket: c.API.Socket, APIGroup: c.API.Group, APIListen: c.API.Listen, Hosts: hosts,
 		Broker: c.brokerLimits(), API: server.Limits{Rate: c.API.Rate, Burst: c.API.Burst, Connections: c.API.MaxConnections, PerAddress: c.API.MaxPerAddress},
-		Settings: c.shown(), Period: c.Control.Period, Linger: linger, ClockTrust: edge.ClockTrust(c.Clock.Trust),
+		Settings: c.shown(), Gauges: c.Metrics.Points, Period: c.Control.Period, Linger: linger, ClockTrust: edge.ClockTrust(c.Clock.Trust),
 	}
 	if err := c.history(&o); err != nil {
 		return o, err
@@ -164,6 +164,7 @@ func (c *config) shown() map[string]any {
 			"rate": c.API.Rate, "burst": c.API.Burst, "max_connections": c.API.MaxConnections, "max_per_address": c.API.MaxPerAddress},
 		"control":   map[string]any{"period": c.Control.Period.String()},
 		"telemetry": map[string]any{"linger": c.Telemetry.Linger, "retention": c.Telemetry.Retention, "trend_retention": c.Telemetry.TrendRetention, "max_bytes": c.Telemetry.MaxBytes, "min_free": c.Telemetry.MinFree},
+		"metrics":   map[string]any{"points": c.Metrics.Points},
 		"clock":     map[string]any{"trust": c.Clock.Trust},
 		"log":       map[string]any{"level": c.Log.Level, "format": c.Log.Format},
 	}
