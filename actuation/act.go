@@ -67,7 +67,7 @@ func (c *Controller) begin(a *actuator, now time.Time) {
 		return
 	}
 	if !safe && a.eq.Level == 0 {
-		if now.Sub(a.node.started) < c.o.Stagger {
+		if now.Sub(a.node.started) < c.o.Stagger || now.Before(a.node.spread) && !a.safety() {
 			return
 		}
 		a.node.started = now

@@ -140,7 +140,7 @@ func TestStopDoesNotWaitForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pub := &wire{}
 		hang := &hung{release: make(chan struct{})}
-		ctl, err := actuation.New(actuation.Options{Store: hang, Publisher: pub, Epoch: 1})
+		ctl, err := actuation.New(actuation.Options{Store: hang, Publisher: pub, Epoch: 1, Stagger: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +182,7 @@ func TestControlGoesOnWhileTheDiskHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pub, hang := &wire{}, &hung{release: make(chan struct{})}
 		pub.mute.Store(true)
-		ctl, err := actuation.New(actuation.Options{Store: hang, Publisher: pub, Epoch: 1})
+		ctl, err := actuation.New(actuation.Options{Store: hang, Publisher: pub, Epoch: 1, Stagger: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

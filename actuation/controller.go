@@ -71,6 +71,8 @@ type node struct {
 	away      time.Time    // since when offline
 	unsure    time.Time    // back, but its boot is not known: nothing goes on before
 	started   time.Time    // last start of equipment, against inrush
+	spread    time.Time    // no start before: its turn after power came back
+	met       bool         // it was online in this run
 	fenced    time.Time    // no levels before: it knows a higher epoch
 	isFenced  bool
 	wasFenced bool // once, so that the alarm clears

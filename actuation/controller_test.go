@@ -3,6 +3,7 @@ package actuation_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -579,5 +580,52 @@ func TestJammedVentKeepsItsMoves(t *testing.T) {
 	w.run(3 * time.Second)
 	if len(w.sent) == before {
 		t.Error("safety waits for the drive to be spared")
+	}
+}
+
+// TestPowerComesBackToAllAtOnce: nodes that boot together start their loads one
+// after the other, whatever their number; safety does not wait for its turn.
+func TestPowerComesBackToAllAtOnce(t *testing.T) {
+	w := newWorld(t, func(o *actuation.Options) { o.Stagger = time.Second })
+	const n = 40
+	var points []greenhouse.PointID
+	for i := range n {
+		p := greenhouse.PointID(fmt.Sprintf("z%d/heater", i))
+		points = append(points, p)
+		w.add(p, greenhouse.ClassHeaterSSR)
+		w.want(p, 1)
+	}
+	w.claims[points[0]] = []greenhouse.Claim{{Priority: greenhouse.PrioritySafety, Owner: "frost", Value: 1, Reason: "frost", Urgent: true}}
+	w.run(40 * time.Second)
+	for _, p := range points { // all power fails
+		w.device(p).reboot()
+		w.cut(p, true)
+	}
+	w.run(30 * time.Second)
+	for _, p := range points {
+		w.cut(p, false)
+	}
+	on := func() (sum int) {
+		for _, p := range points {
+			if w.device(p).out["heater"].level > 0 {
+				sum++
+			}
+		}
+		return sum
+	}
+	w.run(3 * time.Second)
+	if w.device(points[0]).out["heater"].level != 1 {
+		t.Error("safety waits for its turn")
+	}
+	most, was := 0, on()
+	for range 20 {
+		w.run(time.Second)
+		most, was = max(most, on()-was), on()
+	}
+	if was != n {
+		t.Errorf("%d of %d are on after 23 s", was, n)
+	}
+	if most > n/4 {
+		t.Errorf("%d of %d start within a second", most, n)
 	}
 }

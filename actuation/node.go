@@ -1,6 +1,7 @@
 package actuation
 
 import (
+	"hash/fnv"
 	"time"
 
 	"greenhouse"
@@ -39,6 +40,9 @@ func (c *Controller) NodeOnline(uid greenhouse.UID, boot string) {
 	away := !n.online && !n.away.IsZero()
 	absence := now.Sub(n.away)
 	n.online, n.boot = true, orElse(boot, n.boot)
+	if rebooted || !n.met {
+		n.met, n.spread = true, now.Add(c.turn(uid))
+	}
 	if rebooted {
 		n.boots[2], n.boots[1], n.boots[0] = n.boots[1], n.boots[0], now
 	}
@@ -51,6 +55,21 @@ func (c *Controller) NodeOnline(uid greenhouse.UID, boot string) {
 		}
 	}
 	c.Wake()
+}
+
+// turns is over how many times the stagger of one node the nodes of a site spread
+// their first starts, when power comes back to all of them at once.
+const turns = 20
+
+// turn returns how long a node waits with its first start: always the same for
+// the same node, and another for others.
+func (c *Controller) turn(uid greenhouse.UID) time.Duration {
+	if c.o.Stagger <= 0 {
+		return 0
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(uid)) // never fails
+	return c.o.Stagger * time.Duration(h.Sum32()%turns)
 }
 
 func orElse(s, other string) string {

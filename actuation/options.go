@@ -39,6 +39,9 @@ type Options struct {
 	// saving of State and now counts. If not, none of it does: budgets are kept as
 	// they were.
 	ClockTrusted bool
+	// SettledAt is before which nothing starts, not even for safety, as after
+	// brown-outs in a row; zero: no such time.
+	SettledAt time.Time
 	// Stopped and StoppedAll are the emergency stops latched before the start.
 	Stopped    []greenhouse.ZoneID
 	StoppedAll bool
@@ -51,7 +54,7 @@ type Options struct {
 	OnCommand   func(greenhouse.Command)                 // a command became terminal and is saved; nil: nobody asks
 	Period      time.Duration                            // between two cycles of Run; 0: 1 s
 	DecisionAge time.Duration                            // a decision older than this is none: its zone goes safe; 0: 30 s
-	Stagger     time.Duration                            // between two starts on one node, against inrush; 0: 1 s, negative: none
+	Stagger     time.Duration                            // between two starts on one node, and a twentieth of what nodes spread theirs over after a boot, against inrush; 0: 1 s, negative: none
 	Follow      time.Duration                            // how long a report may differ from the level before it is corrected; 0: 10 s
 	Travel      time.Duration                            // how long a node may work on an accepted level; 0: 5 min
 	// SavePatience is how long levels wait to be saved before they are published

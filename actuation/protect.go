@@ -21,7 +21,7 @@ const (
 	LimitMinStep     Limit = "min_step"        // change too small to be worth a move
 	LimitMinInterval Limit = "min_interval"    // shortest time between two moves
 	LimitOneShot     Limit = "one_shot"        // bounded doses only, never held
-	LimitSettle      Limit = "settle"          // the node reboots again and again
+	LimitSettle      Limit = "settle"          // the node or the daemon reboots again and again
 )
 
 // Ruling is what protection makes of a level that was wanted.
@@ -54,7 +54,7 @@ func (r Ruling) reason() string {
 	case LimitOneShot:
 		return "it takes bounded doses only and is never held on"
 	case LimitSettle:
-		return fmt.Sprintf("its node rebooted repeatedly; it has to stay up for %s more", left)
+		return fmt.Sprintf("its node or the daemon started again and again; they have to stay up for %s more", left)
 	}
 	return ""
 }

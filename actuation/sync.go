@@ -71,6 +71,9 @@ func (c *Controller) adopt(spec Actuator, was, at *actuator, now time.Time) *act
 		a.eq.restore(a.spec, s, now)
 		delete(c.ghosts.Equipment, spec.Point)
 	}
+	if now.Before(c.o.SettledAt) {
+		a.eq.Settle(c.o.SettledAt)
+	}
 	for _, b := range [...]*actuator{was, at} {
 		if b != nil {
 			a.eq.inherit(a.spec, &b.eq, now)

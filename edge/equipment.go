@@ -22,15 +22,20 @@ const bucketWear = "equipment"
 // openActuation builds the controller of all equipment over the registry's
 // commands. Everything is off until a fresh decision.
 func (d *Daemon) openActuation() error {
+	settled, err := d.noteBoot()
+	if err = errors.Join(err, d.dropOverrides()); err != nil {
+		d.log.Error("start not written down", "error", err)
+	}
+	d.teardown.push("boots", d.noteEnd)
 	reg := d.store.Registry()
 	o := actuation.Options{
 		Store: commands{d}, Publisher: commands{d}, Epoch: d.epoch.Load(), ClockTrusted: d.clock.Trusted(), StoppedAll: reg.StopAll,
-		Now: d.opts.Now, Log: d.log, OnVerdict: d.levelChanged, OnReason: d.journal.Explain,
+		Now: d.opts.Now, Log: d.log, OnVerdict: d.levelChanged, OnReason: d.journal.Explain, SettledAt: settled,
 	}
 	for z := range reg.Stopped {
 		o.Stopped = append(o.Stopped, z)
 	}
-	err := d.store.View(func(tx *store.Tx) (err error) {
+	err = d.store.View(func(tx *store.Tx) (err error) {
 		if o.Open, err = tx.OpenCommands(); err != nil {
 			return err
 		}
