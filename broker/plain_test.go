@@ -313,7 +313,7 @@ func plainBlocks(p *plain) bool {
 	stuck.subscribe("t")
 	node := p.login(4, nodeA)
 	for i := range 100 { // one of them is being written, for ever
-		go func() { _, _ = node.Write(node.pub(2, uint16(i+1), "t", "x")) }()
+		go func() { _, _ = node.Write(node.pub(2, uint16(i+1), "t", strings.Repeat("x", 5000))) }()
 		_ = node.SetReadDeadline(time.Now().Add(time.Second))
 		if _, err := node.r.Peek(4); err != nil {
 			return true // no PUBACK

@@ -43,6 +43,7 @@ func (in *inbound) SessionClosed(s broker.Session, cause error) {
 	if !ok {
 		return
 	}
+	in.log.Debug("session ended", "node", uid, "address", s.Remote.String(), "cause", cause)
 	in.d.actuators.NodeOffline(uid)
 	if errors.Is(cause, broker.ErrTakenOver) {
 		return

@@ -11,6 +11,9 @@ install -D -m 0755 bin/greenctl "$root/usr/bin/greenctl"
 install -D -m 0644 packaging/edged.service "$root/usr/lib/systemd/system/edged.service"
 install -D -m 0644 packaging/edged.yaml "$root/etc/edged/edged.yaml"
 install -D -m 0644 LICENSE "$root/usr/share/doc/edged/copyright"
+for program in edged greenctl; do
+  ./scripts/sbom.sh "bin/$program" "$version" > "$root/usr/share/doc/edged/$program.cdx.json"
+done
 mkdir -p "$root/DEBIAN"
 cat > "$root/DEBIAN/control" <<C
 Package: edged
