@@ -30,7 +30,7 @@ func (st *State) guardWater() {
 	for _, i := range st.roles[roleOther] {
 		d := &st.devices[i]
 		draws, fills := waterworks(d.point.Name)
-		why := whyNone
+		var why reason
 		switch {
 		case !draws && !fills:
 			continue

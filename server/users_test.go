@@ -104,6 +104,7 @@ func TestPasswords(t *testing.T) {
 		t.Errorf("the password before: got %v", err)
 	}
 	anna = must(login("anna", "mine is now this"))(t)
+	must(anna.Zones(h.ctx(), client.Page{}))(t)
 	must(h.client.SetPassword(h.ctx(), "anna", api.PasswordRequest{Password: "an admin says so"}, client.Write{}))(t)
 	anna = must(login("anna", "an admin says so"))(t)
 	if err := h.client.DeleteUser(h.ctx(), "anna", client.Write{}); err != nil {

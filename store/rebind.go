@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+
 	"greenhouse"
 )
 
@@ -49,7 +51,7 @@ func (tx *Tx) Rebind(id greenhouse.PointID, uid greenhouse.UID, channel greenhou
 
 // hintExchange says how to take a point that somebody holds.
 func hintExchange(err error) error {
-	if e, ok := err.(*greenhouse.Error); ok {
+	if e := (*greenhouse.Error)(nil); errors.As(err, &e) {
 		return e.WithHint("add --exchange, and the two channels change places")
 	}
 	return err
@@ -57,13 +59,14 @@ func hintExchange(err error) error {
 
 // rebound writes a rebinding: n, with c in it, is the caller's copy.
 func (tx *Tx) rebound(p *greenhouse.Point, n *greenhouse.Node, c *greenhouse.Channel, exchange bool) (greenhouse.Point, error) {
-	other, others := n, (*greenhouse.Channel)(nil) // who held the point
+	other := n // who held the point
 	if exchange && p.Node != "" {
 		q, ok := tx.reg.Points[c.Point]
 		if p.Node != n.UID {
 			other = cloneNode(tx.reg.Nodes[p.Node])
 		}
-		if others, _ = other.Channel(p.Channel); others == nil || !ok {
+		others, _ := other.Channel(p.Channel)
+		if others == nil || !ok {
 			return greenhouse.Point{}, greenhouse.Conflict("rule_exchange", "%s has no point to give in exchange", c.Name)
 		}
 		if err := ruleFits(q, others); err != nil {

@@ -484,10 +484,12 @@ func (p *person) add(word string) error {
 		}
 		name := n.Name + word
 		_, err = p.h.client.EditNode(p.h.ctx(), p.uid, api.NodePatch{Name: &name}, client.Write{IfVersion: n.Version})
-		if e := (*greenhouse.StaleError)(nil); !errors.As(err, &e) {
+		e := (*greenhouse.StaleError)(nil)
+		if !errors.As(err, &e) {
 			return err
-		} else if e.Had != n.Version || e.Have <= e.Had || e.Current == nil {
-			return fmt.Errorf("a stale edit was refused without what it is now: %+v", e)
+		}
+		if e.Had != n.Version || e.Have <= e.Had || e.Current == nil {
+			return fmt.Errorf("a stale edit was refused without what it is now: %w", err)
 		}
 		p.refused()
 	}
