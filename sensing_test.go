@@ -170,3 +170,17 @@ func TestQualitiesBringTheStateBack(t *testing.T) {
 		}
 	})
 }
+
+// TestJudgingCostsNoMemory: it is done for every reading there is.
+func TestJudgingCostsNoMemory(t *testing.T) {
+	var s greenhouse.SensorState
+	at := greenhouse.Millis(1)
+	n := testing.AllocsPerRun(1000, func() {
+		tests := greenhouse.SensorTestsOf("air_temp")
+		at += 10_000
+		s.Note(at, 18, tests.Judge(&s, at, 18, greenhouse.Good))
+	})
+	if n != 0 {
+		t.Errorf("%v allocations a reading", n)
+	}
+}

@@ -351,6 +351,8 @@ func FuzzPayload(f *testing.F) {
 		}
 	}
 	f.Add([]byte{1, 1, 3, 'a', '/', 'x', 3, 0, 0xd0, 0x0f, 2, 1, 2, 1, 4, 1, 2, 1, 4})
+	// A series, a boot, two provisional batches, what becomes of them, and one more.
+	f.Add([]byte{1, 1, 3, 'a', '/', 'x', 5, 1, 'b', 3, 16, 0xd0, 0x0f, 20, 1, 1, 0, 1, 4, 3, 16, 2, 22, 1, 1, 0, 1, 6, 6, 1, 0x80, 0x80, 0x80, 0x80, 0x10, 5, 1, 'b', 3, 16, 2, 24, 1, 1, 0, 1, 6})
 	f.Fuzz(func(t *testing.T, payload []byte) { telemetry.Apply(payload) })
 }
 
@@ -359,6 +361,18 @@ func FuzzCheckpoint(f *testing.F) {
 	o, _, _ := built(f)
 	data, err := os.ReadFile(filepath.Join(o.Dir, "state.a"))
 	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data[8 : len(data)-4])
+	m := newMachine(f) // a bad sensor and provisional readings
+	m.o.Tests = air
+	m.set(year1970(), false)
+	m.start()
+	m.send("a/x", 18)
+	m.pass(time.Minute)
+	m.send("a/x", 85)
+	shut(f, m.e)
+	if data, err = os.ReadFile(filepath.Join(m.o.Dir, "state.a")); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(data[8 : len(data)-4])

@@ -81,7 +81,13 @@ func Apply(payload []byte) (readings int, err error) {
 			n += len(b.cells)
 		}
 	}
-	if n != a.st.cells {
+	penned := 0
+	for _, s := range a.st.series {
+		if s != nil {
+			penned += len(s.pen)
+		}
+	}
+	if n+penned != a.st.cells || penned != a.st.pen.rows {
 		panic("cells are miscounted")
 	}
 	return n, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -35,10 +36,24 @@ type world struct {
 	latest map[greenhouse.PointID]greenhouse.Millis
 	seq    uint64
 	seed   uint64
+
+	quality map[key]greenhouse.Quality // as it was first told
+	numbers map[uint64]bool            // of messages acknowledged
+	tried   map[uint64]bool            // of messages sent
+	began   uint64                     // number sent first
+	first   uint64                     // number acknowledged first
+
+	// What comes without a time, while the clock may not be trusted: the value says which it is.
+	trusted bool
+	up      time.Duration
+	boot    int
+	value   float64
+	stamped map[float64]bool // acknowledged
 }
 
 func (w *world) open() {
-	e, err := telemetry.Open(telemetry.Options{Dir: w.dir, Now: w.clock.Now, Disk: w.disk, Maintain: -1, SegmentBytes: 8 << 10, MinFree: -1})
+	e, err := telemetry.Open(telemetry.Options{Dir: w.dir, Now: w.clock.Now, Disk: w.disk, Maintain: -1, SegmentBytes: 8 << 10, MinFree: -1,
+		Tests: within(0, 60), ClockTrusted: func() bool { return w.trusted }, Uptime: func() (string, time.Duration) { return strconv.Itoa(w.boot), w.up }})
 	if err != nil {
 		w.t.Fatalf("open: %v", err)
 	}
@@ -53,8 +68,14 @@ func (w *world) submit() {
 	}
 	b := telemetry.Batch{Node: "climate-aabb", Boot: "b", Arrived: w.clock.Now()}
 	if rapid.Bool().Draw(w.t, "numbered") {
-		w.seq++
+		if w.seq++; rapid.IntRange(0, 9).Draw(w.t, "skip") == 0 {
+			w.seq++
+		}
 		b.Seq, b.HasSeq = w.seq, true
+		w.tried[w.seq] = true
+		if w.began == 0 {
+			w.began = w.seq
+		}
 	}
 	var keys []key
 	for range rapid.IntRange(1, 8).Draw(w.t, "n") {
@@ -72,9 +93,76 @@ func (w *world) submit() {
 	if err != nil {
 		return
 	}
+	if b.HasSeq {
+		if w.first == 0 {
+			w.first = b.Seq
+		}
+		w.numbers[b.Seq] = true
+	}
 	for _, k := range keys {
 		w.acked[k] = true
 		w.latest[k.point] = max(w.latest[k.point], k.at)
+	}
+}
+
+// stamp sends a reading without a time.
+func (w *world) stamp() {
+	w.value++
+	v, done := w.value, make(chan error, 1)
+	err := w.e.Submit(context.Background(), &telemetry.Batch{Node: "relay-aabb", Arrived: w.clock.Now(), Stamped: true, Done: func(err error) { done <- err },
+		Readings: []greenhouse.Reading{{Point: "c/stamped", At: w.clock.ms(), Value: v}}})
+	if err == nil {
+		err = <-done
+	}
+	if err == nil {
+		w.stamped[v] = true
+	}
+	w.pass(time.Second)
+}
+
+// pass lets time pass.
+func (w *world) pass(d time.Duration) {
+	w.clock.add(d)
+	w.up += d
+}
+
+// checkStamped expects every acknowledged reading that came without a time once.
+func (w *world) checkStamped() {
+	seen := map[float64]bool{}
+	for _, s := range raw(w.t, w.e, "c/stamped") {
+		if seen[s.Value] || s.Value > w.value {
+			w.t.Fatalf("reading %v without a time is there twice, or was never sent", s.Value)
+		}
+		seen[s.Value] = true
+	}
+	for v := range w.stamped {
+		if !seen[v] {
+			w.t.Fatalf("acknowledged reading %v without a time is lost", v)
+		}
+	}
+}
+
+// checkGaps expects as many messages told missing as there are numbers that were
+// never acknowledged, give or take those that may or may not have been stored.
+func (w *world) checkGaps() {
+	told, list := seqGaps(w.e)
+	lost := func(from uint64) (never, may int64) {
+		for n := from; from > 0 && n <= w.seq; n++ {
+			if w.numbers[n] {
+				continue
+			}
+			if w.tried[n] {
+				may++
+			} else {
+				never++
+			}
+		}
+		return never, may
+	}
+	least, _ := lost(w.first)
+	most, may := lost(w.began)
+	if told > most+may || w.numbers[w.seq] && told < least {
+		w.t.Fatalf("%d messages are told missing, want %d to %d: %v", told, least, most+may, list)
 	}
 }
 
@@ -85,6 +173,8 @@ func (w *world) crash() {
 	w.disk.mu.Unlock()
 	w.e.Close(context.Background())
 	w.disk.powerOff()
+	w.boot++
+	w.up = time.Minute
 	w.seed++
 	w.disk = newPowerDisk(w.disk.stash, w.seed)
 	w.open()
@@ -109,7 +199,7 @@ func (w *world) failing(err error) {
 	w.disk.mu.Lock()
 	w.disk.failing = err
 	w.disk.mu.Unlock()
-	w.clock.add(2 * time.Second)
+	w.pass(2 * time.Second)
 }
 
 // check compares the engine with the model.
@@ -124,8 +214,13 @@ func (w *world) check() {
 				return fmt.Errorf("%v comes after %d", k, last)
 			case !w.sent[k]:
 				return fmt.Errorf("%v was never sent", k)
-			case r.Value != valueOf(k) || r.Quality != greenhouse.Good:
+			case r.Value != valueOf(k):
 				return fmt.Errorf("%v changed: %+v", k, r)
+			}
+			if q, known := w.quality[k]; w.acked[k] && !known {
+				w.quality[k] = r.Quality
+			} else if w.acked[k] && q != r.Quality {
+				return fmt.Errorf("%v was %s and is %s", k, q, r.Quality)
 			}
 			last = r.At
 			found[k] = true
@@ -143,6 +238,8 @@ func (w *world) check() {
 			w.t.Fatalf("acknowledged %v is lost", k)
 		}
 	}
+	w.checkStamped()
+	w.checkGaps()
 	if s := w.e.Stats(); s.Damaged > 0 {
 		w.t.Fatalf("damage where there is none: %+v", s)
 	}
@@ -164,7 +261,8 @@ func TestAgainstModel(t *testing.T) {
 		}
 		seed := rapid.Uint64().Draw(t, "seed")
 		w := &world{t: t, dir: dir + "/data", clock: newClock(), disk: newPowerDisk(stash, seed), seed: seed,
-			acked: map[key]bool{}, sent: map[key]bool{}, latest: map[greenhouse.PointID]greenhouse.Millis{}}
+			acked: map[key]bool{}, sent: map[key]bool{}, latest: map[greenhouse.PointID]greenhouse.Millis{},
+			quality: map[key]greenhouse.Quality{}, numbers: map[uint64]bool{}, tried: map[uint64]bool{}, stamped: map[float64]bool{}, trusted: true, up: time.Minute}
 		w.open()
 		defer func() { w.e.Close(context.Background()) }()
 		t.Repeat(map[string]func(*rapid.T){
@@ -173,12 +271,19 @@ func TestAgainstModel(t *testing.T) {
 				w.t = t
 				for range 20 {
 					w.submit()
-					w.clock.add(10 * time.Second)
+					w.pass(10 * time.Second)
 				}
 			},
 			"wait": func(t *rapid.T) {
-				w.clock.add(time.Duration(rapid.SampledFrom([]int{1, 30, 90, 1500}).Draw(t, "minutes")) * time.Minute)
+				w.pass(time.Duration(rapid.SampledFrom([]int{1, 30, 90, 1500}).Draw(t, "minutes")) * time.Minute)
 			},
+			"stamp": func(t *rapid.T) {
+				w.t = t
+				for range 3 {
+					w.stamp()
+				}
+			},
+			"trust":    func(t *rapid.T) { w.trusted = !w.trusted },
 			"maintain": func(t *rapid.T) { w.e.Maintain() },
 			"seal":     func(t *rapid.T) { w.e.Seal() },
 			"arm": func(t *rapid.T) {
@@ -206,5 +311,12 @@ func TestAgainstModel(t *testing.T) {
 		w.t = t
 		w.crash()
 		w.check()
+		w.trusted = true
+		w.e.Maintain()
+		w.stamp()
+		w.check()
+		if s := w.e.Stats(); s.Provisional > 0 {
+			t.Fatalf("%d readings still wait for a time", s.Provisional)
+		}
 	})
 }

@@ -145,8 +145,11 @@ type stamped struct {
 	seq  uint64
 }
 
-// openPen begins a pen for readings of a boot.
+// openPen begins a pen for readings of a boot; one that is not empty goes on.
 func (st *state) openPen(boot string) {
+	if st.pen.rows > 0 {
+		return
+	}
 	st.pen = pen{boot: boot, gaps: st.gaps.next, floor: st.arrived}
 }
 
