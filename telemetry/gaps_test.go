@@ -87,6 +87,27 @@ func TestRebootBeginsANewCount(t *testing.T) {
 	}
 }
 
+// TestTheFirstMayComeLate: what was dropped on the way is recorded after what came
+// later, and what never came between them is missing all the same.
+func TestTheFirstMayComeLate(t *testing.T) {
+	c := newClock()
+	e := open(t, telemetry.Options{Dir: t.TempDir(), Now: c.Now})
+	mustSubmit(t, e, message(c, "a", 5))
+	mustSubmit(t, e, message(c, "a", 2))
+	if n, list := seqGaps(e); n != 2 {
+		t.Errorf("2 and 5 came: %v, want 2 missing", list)
+	}
+	mustSubmit(t, e, message(c, "a", 4))
+	mustSubmit(t, e, message(c, "a", 1))
+	if n, list := seqGaps(e); n != 1 {
+		t.Errorf("1, 2, 4 and 5 came: %v, want 1 missing", list)
+	}
+	mustSubmit(t, e, message(c, "a", 3))
+	if n, list := seqGaps(e); n != 0 || len(list) != 0 {
+		t.Errorf("all came, but %v is told", list)
+	}
+}
+
 // TestGapsCountWhatNeverCame delivers numbers in any order, some twice, some
 // never, with restarts and seals between, and compares with plain counting.
 func TestGapsCountWhatNeverCame(t *testing.T) {

@@ -27,6 +27,7 @@ type stream struct {
 	node    *node
 	boot    string
 	begun   bool
+	first   uint64 // lowest number seen since; 0: unknown, for a checkpoint does not keep it
 	last    uint64 // highest number seen
 	at      int64  // time of that message
 	missing []missing
@@ -40,7 +41,7 @@ type missing struct {
 
 // seen reports whether message seq has been counted before.
 func (s *stream) seen(seq uint64) bool {
-	if !s.begun || seq > s.last {
+	if !s.begun || seq > s.last || seq < s.first {
 		return false
 	}
 	return !slices.ContainsFunc(s.missing, func(m missing) bool { return m.lo <= seq && seq <= m.hi })
@@ -53,6 +54,9 @@ func (s *stream) advance(lo, hi uint64, first, last int64, gaps *gapList) {
 	case !s.begun:
 		if lo > 1 && s.node.counted() {
 			s.miss(1, lo-1, min(s.node.at, first), first, gaps)
+			s.first = 1
+		} else {
+			s.first = lo
 		}
 		s.begun, s.last, s.at = true, hi, last
 	case lo > s.last:
@@ -61,6 +65,12 @@ func (s *stream) advance(lo, hi uint64, first, last int64, gaps *gapList) {
 		}
 		s.last, s.at = hi, last
 	default:
+		if hi < s.first { // earlier than what was taken for the first
+			if hi+1 < s.first {
+				s.miss(hi+1, s.first-1, last, max(last, s.at), gaps)
+			}
+		}
+		s.first = min(s.first, lo)
 		for n := 0; n < len(s.missing); n++ {
 			s.arrive(&n, lo, hi, gaps)
 		}

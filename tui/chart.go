@@ -135,6 +135,9 @@ func columns(samples []api.Sample, from, to greenhouse.Millis, n int) []float64 
 	sum, count := make([]float64, n), make([]int, n)
 	for _, s := range samples {
 		col := int(float64(s.TS-from) / float64(to-from) * float64(n-1))
+		if s.Quality == greenhouse.Bad {
+			continue // a sentinel as well; the caption counts them
+		}
 		if v := api.Val(s.Value); s.TS >= from && s.TS <= to && math.Abs(v) < most {
 			sum[col] += v
 			count[col]++

@@ -191,9 +191,13 @@ func (p *historyPane) draw(v view, h int) []string {
 
 // losses sums up what was seen and what was lost in a stretch.
 func (v view) losses(got api.History) string {
-	lo, hi, n := 0.0, 0.0, 0
+	lo, hi, n, bad := 0.0, 0.0, 0, 0
 	for _, s := range got.Samples {
 		val, least, most := s.Value, s.Min, s.Max
+		if s.Quality == greenhouse.Bad {
+			bad++
+			continue
+		}
 		if val == nil {
 			continue
 		}
@@ -208,6 +212,9 @@ func (v view) losses(got api.History) string {
 	text := " " + plural(len(got.Samples), "sample")
 	if n > 0 {
 		text += fmt.Sprintf(", %s to %s", number(&lo), number(&hi))
+	}
+	if bad > 0 {
+		text += v.k.warn.Render(fmt.Sprintf(", %d bad, not drawn", bad))
 	}
 	if got.Next != "" {
 		text += ", and more than fit in one answer"
