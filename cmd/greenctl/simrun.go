@@ -81,8 +81,8 @@ func (a *app) showOutcome(o *sim.Outcome, height int, quiet bool) error {
 	}
 	fmt.Fprintf(a.out, "%s (scenario %d, seed %d)\n\n", clean(o.Name), o.Number, o.Seed)
 	if t := o.Trace; t != nil && !quiet {
-		drawClimate(a, t, height)
-		drawActuators(a, t)
+		axis := drawClimate(a, t, height)
+		drawActuators(a, t, axis)
 		a.listStory(o.Story)
 	}
 	for _, f := range o.Findings {
@@ -108,8 +108,10 @@ func findingMark(f sim.Finding) string {
 	return "FAIL"
 }
 
-// drawClimate draws the temperature inside and out against its two set-points.
-func drawClimate(a *app, t *sim.Trace, height int) {
+// drawClimate draws the temperature inside and out against its two set-points, and
+// returns the column of the axis, under which everything else is drawn.
+func drawClimate(a *app, t *sim.Trace, height int) (axis int) {
+	axis = 8
 	var series [][]float64
 	var legends []string
 	var colours []asciigraph.AnsiColor
@@ -121,16 +123,42 @@ func drawClimate(a *app, t *sim.Trace, height int) {
 			series, legends, colours = append(series, v), append(legends, s.legend), append(colours, s.colour)
 		}
 	}
+	for _, n := range t.Names {
+		if driven(n) {
+			axis = max(axis, len(n)+1)
+		}
+	}
 	if len(series) == 0 {
-		return
+		return axis
 	}
 	o := []asciigraph.Option{asciigraph.Height(max(height, 3)), asciigraph.Precision(1),
 		asciigraph.Caption(fmt.Sprintf("°C, %v a column: %s", t.Every.Round(time.Second), strings.Join(legends, ", ")))}
 	if a.colour() {
 		o = append(o, asciigraph.SeriesColors(colours...))
 	}
-	fmt.Fprintln(a.out, asciigraph.PlotMany(series, o...))
+	plot := asciigraph.PlotMany(series, o...)
+	first, _, _ := strings.Cut(plot, "\n")
+	at := 0
+	for i, r := range []rune(first) {
+		if r == '┤' || r == '┼' {
+			at = i
+			break
+		}
+	}
+	for line := range strings.SplitSeq(plot, "\n") {
+		fmt.Fprintln(a.out, strings.Repeat(" ", max(axis-at, 0))+line)
+	}
 	fmt.Fprintln(a.out)
+	return max(axis, at)
+}
+
+// driven reports whether a line of the trace is that of an actuator.
+func driven(name string) bool {
+	switch name {
+	case "air_temp", "heat_below", "vent_above", "outside_temp", "air_rh":
+		return false
+	}
+	return true
 }
 
 // colour reports whether the output is a terminal that wants colour.
@@ -152,12 +180,12 @@ func known(v []float64) bool {
 	return false
 }
 
-// drawActuators draws how far each actuator is on, one line each.
-func drawActuators(a *app, t *sim.Trace) {
+// drawActuators draws how far each actuator is on, one line each, and the hours
+// below.
+func drawActuators(a *app, t *sim.Trace, axis int) {
 	bars := []rune(" ▁▂▃▄▅▆▇█")
 	for _, n := range t.Names {
-		switch n {
-		case "air_temp", "heat_below", "vent_above", "outside_temp", "air_rh":
+		if !driven(n) {
 			continue
 		}
 		var b strings.Builder
@@ -168,9 +196,29 @@ func drawActuators(a *app, t *sim.Trace) {
 			}
 			b.WriteRune(bars[min(step, 8)])
 		}
-		fmt.Fprintf(a.out, "%8s %s\n", n, b.String())
+		fmt.Fprintf(a.out, "%*s %s\n", axis, n, b.String())
 	}
-	fmt.Fprintln(a.out)
+	fmt.Fprintf(a.out, "%*s %s\n\n", axis, "hours", hours(t))
+}
+
+// hours marks the time under the columns: 0, and then so seldom that the marks do
+// not touch.
+func hours(t *sim.Trace) string {
+	n := 0
+	for _, name := range t.Names {
+		n = max(n, len(t.Of(name)))
+	}
+	line := []byte(strings.Repeat(" ", n+4))
+	for _, each := range []time.Duration{time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour} {
+		if t.Every <= 0 || int(each/t.Every) < 8 && each < 7*24*time.Hour {
+			continue
+		}
+		for at := time.Duration(0); int(at/t.Every) < n; at += each {
+			copy(line[at/t.Every:], fmt.Sprintf("%.0f", at.Hours()))
+		}
+		break
+	}
+	return strings.TrimRight(string(line), " ")
 }
 
 // listStory lists what happened, without the many a run can have.
