@@ -54,7 +54,8 @@ type Daemon struct {
 	control    *control
 	remembered remembered
 	raised     conditionsSeen
-	calRaised  map[greenhouse.PointID]bool // points whose calibration was told of; of keep's goroutine
+	calRaised  map[greenhouse.PointID]bool    // points whose calibration was told of; of keep's goroutine
+	told       map[greenhouse.PointID]telling // of changes of level; one flush after the other owns it
 
 	refreshing sync.Mutex      // one refresh at a time, so that none brings back what is past
 	refreshed  *store.Registry // the registry of the last refresh, under refreshing
@@ -87,7 +88,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
 	}
-	d := &Daemon{opts: o, log: o.Log, clock: newClockWatch(o.ClockTrust, o.Now()), reserve: newReserve(o.DataDir, o.Log), failed: make(chan error, 1)}
+	d := &Daemon{opts: o, log: o.Log, clock: newClockWatch(o.ClockTrust, o.Now()), reserve: newReserve(o.DataDir, o.Log), failed: make(chan error, 1), told: map[greenhouse.PointID]telling{}}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {

@@ -128,8 +128,34 @@ func (d *Daemon) saveWear() error {
 // levelChanged journals that an actuator took another level, and keeps the whole
 // verdict: `zone why --at` reads it back.
 func (d *Daemon) levelChanged(v greenhouse.Verdict) {
+	if was, told := d.told[v.Point]; told && was.pulses(v) {
+		return
+	}
+	d.told[v.Point] = tellingOf(v)
 	d.clerk.decision(greenhouse.Event{TS: v.At, Code: "level_changed", Source: greenhouse.PointSource(v.Point), Actor: v.Winner.Owner,
 		Detail: detail("level", v.Value, "reason", clip(v.Winner.Reason))}, v)
+}
+
+// pulse is how long nothing is told of a loop that goes on switching its actuator:
+// an electronic relay takes thousands of pulses a day, and they would drive
+// everything else out of the journal.
+const pulse = 30 * time.Second
+
+// telling is what was told last of an actuator. One flush after the other tells.
+type telling struct {
+	owner    string
+	priority greenhouse.Priority
+	at       greenhouse.Millis
+}
+
+func tellingOf(v greenhouse.Verdict) telling {
+	return telling{v.Winner.Owner, v.Winner.Priority, v.At}
+}
+
+// pulses reports whether a verdict is merely the next pulse of the same loop.
+func (t telling) pulses(v greenhouse.Verdict) bool {
+	since := v.At.Sub(t.at)
+	return v.Winner.Priority == greenhouse.PriorityLoop && v.Winner.Owner == t.owner && t.priority == v.Winner.Priority && since >= 0 && since < pulse
 }
 
 // drives is what the API may do with equipment.
