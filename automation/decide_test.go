@@ -35,7 +35,7 @@ func TestHeatersAreStages(t *testing.T) {
 	h := newHouse(t, noon(), "air_temp", "heater", "heater.2")
 	h.target(greenhouse.Heating, 18, 18)
 	h.set("air_temp", 13)
-	h.run(95*time.Second, nil)
+	h.run(105*time.Second, nil)
 	if sum := h.level("heater") + h.level("heater.2"); sum != 1 {
 		t.Fatalf("%v heaters on at first, want 1", sum)
 	}

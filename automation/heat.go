@@ -298,11 +298,12 @@ func (st *State) proportion(d *device, part float64) float64 {
 }
 
 // switching returns how equipment is switched in proportion: never shorter than
-// its class asks for, and never so often that the starts of an hour are used up.
+// its class asks for, and so that one start of the hour stays free for whoever else
+// needs it.
 func switching(s *greenhouse.ClassSpec) SigmaDelta {
 	p := SigmaDelta{MinOn: max(s.MinOn, ssrPulse), MinOff: max(s.MinOff, ssrPulse)}
 	if s.StartsPerHour > 0 {
-		half := time.Hour / time.Duration(2*s.StartsPerHour)
+		half := time.Hour / time.Duration(2*max(s.StartsPerHour-1, 1))
 		p.MinOn, p.MinOff = max(p.MinOn, half), max(p.MinOff, half)
 	}
 	return p
