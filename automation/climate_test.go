@@ -30,7 +30,7 @@ func TestDryingHeatsAndVents(t *testing.T) {
 	h.expect("vent", 0)
 	h.expect("heater", 0)
 	h.set("air_rh", 93) // demand 1
-	heated := 0.0 // in proportion, so not at every moment
+	heated := 0.0       // in proportion, so not at every moment
 	h.run(9*time.Minute, func() { heated += h.level("heater") * 5 })
 	if got := h.last.Climate.HeatBelow; got != 19.5 {
 		t.Errorf("heats below %v, want 19.5", got)

@@ -150,7 +150,7 @@ name: benchmark
 preset: PRESET
 start: 2022-02-05 00:00
 for: DAYS
-step: 2s
+step: 5s
 inside: {air_temp: 15}
 class: {heater: CLASS}
 devices: [air_temp, air_rh, HEATERS, vent, outside_temp, outside_rh, wind_speed, wind_dir, rain, solar]
