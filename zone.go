@@ -34,15 +34,16 @@ type Quantity string
 
 // The quantities of the contract, and their units.
 const (
-	Heating      Quantity = "heating"       // °C: heat below this
-	Venting      Quantity = "venting"       // °C: open vents above this
-	HumidityMax  Quantity = "humidity_max"  // %
-	TargetVPD    Quantity = "vpd"           // kPa
-	TargetCO2    Quantity = "co2"           // ppm
-	DLI          Quantity = "dli"           // mol/m² a day
-	TargetPH     Quantity = "ph"            //
-	TargetEC     Quantity = "ec"            // mS/cm
-	SoilMoisture Quantity = "soil_moisture" // %
+	Heating      Quantity = "heating"          // °C: heat below this
+	Venting      Quantity = "venting"          // °C: open vents above this
+	HumidityMax  Quantity = "humidity_max"     // %
+	TargetVPD    Quantity = "vpd"              // kPa
+	TargetHD     Quantity = "humidity_deficit" // g/m³ that the air can still take up
+	TargetCO2    Quantity = "co2"              // ppm
+	DLI          Quantity = "dli"              // mol/m² a day
+	TargetPH     Quantity = "ph"               //
+	TargetEC     Quantity = "ec"               // mS/cm
+	SoilMoisture Quantity = "soil_moisture"    // %
 )
 
 // QuantitySpec is the unit of a quantity and the range a target may take.
@@ -55,7 +56,7 @@ type QuantitySpec struct {
 // Quantities returns all quantities, in the order of the contract.
 func Quantities() []QuantitySpec {
 	return []QuantitySpec{
-		{Heating, "°C", 0, 45}, {Venting, "°C", 1, 50}, {HumidityMax, "%", 30, 100}, {TargetVPD, "kPa", 0.1, 4},
+		{Heating, "°C", 0, 45}, {Venting, "°C", 1, 50}, {HumidityMax, "%", 30, 100}, {TargetVPD, "kPa", 0.1, 4}, {TargetHD, "g/m³", 0.5, 20},
 		{TargetCO2, "ppm", 350, 1600}, {DLI, "mol/m²/d", 0, 60}, {TargetPH, "", 4, 8}, {TargetEC, "mS/cm", 0, 6}, {SoilMoisture, "%", 0, 100},
 	}
 }
@@ -67,7 +68,7 @@ func ParseQuantity(s string) (QuantitySpec, error) {
 			return q, nil
 		}
 	}
-	return QuantitySpec{}, Invalid("quantity_invalid", "quantity %q is unknown: it is heating, venting, humidity_max, vpd, co2, dli, ph, ec or soil_moisture", s)
+	return QuantitySpec{}, Invalid("quantity_invalid", "quantity %q is unknown: it is heating, venting, humidity_max, vpd, humidity_deficit, co2, dli, ph, ec or soil_moisture", s)
 }
 
 // Target is a set-point by day and by night. Both are the same where people
@@ -101,26 +102,28 @@ type Zone struct {
 // Control holds the parameters of a zone's control blocks. A nil or zero field
 // takes the default named beside it; docs/control.md explains each.
 type Control struct {
-	HeatOn      float64 `json:"heat_on_k,omitempty"`     // K below the set-point at which heat starts; 0.3
-	HeatOff     float64 `json:"heat_off_k,omitempty"`    // K above the set-point at which heat stops; 0.2
-	HeatKp      float64 `json:"heat_kp_per_k,omitempty"` // heat per K of error, where power can be varied; 0.25
-	HeatTiS     int     `json:"heat_ti_s,omitempty"`     // s over which a lasting error is made good; 900
-	DeadZone    float64 `json:"dead_zone_k,omitempty"`   // K between heating and venting; 3, at least 1
-	VentPBand   float64 `json:"vent_p_band_k,omitempty"` // K over which vents go from 0 to 1; 2
-	StageDelayS int     `json:"stage_delay_s,omitempty"` // s between two heating or venting stages; 120
-	FrostLimit  float64 `json:"frost_limit_c,omitempty"` // °C below which heat is forced; 4
-	HeatLimit   float64 `json:"heat_limit_c,omitempty"`  // °C above which vents are forced open; 35
-	StaleAfterS int     `json:"stale_after_s,omitempty"` // s after which a sensor is stale; three intervals, at least 90
-	HoldS       int     `json:"hold_s,omitempty"`        // s for which a lost value is held; 300
-	VentCap     float64 `json:"vent_cap,omitempty"`      // most vents open without a wind and rain sensor; 0.5
-	RHPBand     float64 `json:"rh_p_band_pct,omitempty"` // % RH over which humidity venting goes to its most; 8
-	RHVentMax   float64 `json:"rh_vent_max,omitempty"`   // most vents open for humidity alone; 0.1
-	ChangeoverS int     `json:"changeover_s,omitempty"`  // s between heating and venting; 300
-	CO2Max      float64 `json:"co2_max_ppm,omitempty"`   // ppm above which the valve is shut; 1600
-	LampPPFD    float64 `json:"lamp_ppfd,omitempty"`     // µmol/m²/s of the lamps at the crop; 0 is unknown
-	WeatherZone ZoneID  `json:"weather_zone,omitempty"`  // zone whose outside_* points serve this one
-	BackupZone  ZoneID  `json:"backup_zone,omitempty"`   // zone whose air_temp stands in where this one's is lost
-	HeaterWM2   float64 `json:"heater_w_m2,omitempty"`   // installed heat, W/m²; 0 is unknown
+	HeatOn      float64 `json:"heat_on_k,omitempty"`        // K below the set-point at which heat starts; 0.3
+	HeatOff     float64 `json:"heat_off_k,omitempty"`       // K above the set-point at which heat stops; 0.2
+	HeatKp      float64 `json:"heat_kp_per_k,omitempty"`    // heat per K of error, where power can be varied; 0.25
+	HeatTiS     int     `json:"heat_ti_s,omitempty"`        // s over which a lasting error is made good; 900
+	DeadZone    float64 `json:"dead_zone_k,omitempty"`      // K between heating and venting; 3, at least 1
+	VentPBand   float64 `json:"vent_p_band_k,omitempty"`    // K over which vents go from 0 to 1; 2
+	StageDelayS int     `json:"stage_delay_s,omitempty"`    // s between two heating or venting stages; 120
+	FrostLimit  float64 `json:"frost_limit_c,omitempty"`    // °C below which heat is forced; 4
+	HeatLimit   float64 `json:"heat_limit_c,omitempty"`     // °C above which vents are forced open; 35
+	StaleAfterS int     `json:"stale_after_s,omitempty"`    // s after which a sensor is stale; three intervals, at least 90
+	HoldS       int     `json:"hold_s,omitempty"`           // s for which a lost value is held; 300
+	VentCap     float64 `json:"vent_cap,omitempty"`         // most vents open without a wind and rain sensor; 0.5
+	RHPBand     float64 `json:"rh_p_band_pct,omitempty"`    // % RH over which humidity venting goes to its most; 8
+	RHVentMax   float64 `json:"rh_vent_max,omitempty"`      // most vents open for humidity alone; 0.1
+	ChangeoverS int     `json:"changeover_s,omitempty"`     // s between heating and venting; 300
+	CO2Max      float64 `json:"co2_max_ppm,omitempty"`      // ppm above which the valve is shut; 1600
+	CO2Gives    float64 `json:"co2_gives_g_m2_h,omitempty"` // g/m² an hour through the open valve; 0 is unknown
+	CO2Most     float64 `json:"co2_most_g_m2_h,omitempty"`  // most g/m² dosed in any hour; 0: no limit. Needs co2_gives_g_m2_h
+	LampPPFD    float64 `json:"lamp_ppfd,omitempty"`        // µmol/m²/s of the lamps at the crop; 0 is unknown
+	WeatherZone ZoneID  `json:"weather_zone,omitempty"`     // zone whose outside_* points serve this one
+	BackupZone  ZoneID  `json:"backup_zone,omitempty"`      // zone whose air_temp stands in where this one's is lost
+	HeaterWM2   float64 `json:"heater_w_m2,omitempty"`      // installed heat, W/m²; 0 is unknown
 }
 
 // Point is what is measured or driven at a place. It outlives the hardware

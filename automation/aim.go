@@ -11,6 +11,7 @@ type aims struct {
 	heat, vent   float64 // °C; heat grows by what drying adds
 	heatBase     float64 // °C, without drying
 	rh, vpd, co2 float64 // %, kPa, ppm
+	hd           float64 // g/m³
 	dli          float64 // mol/m²
 }
 
@@ -36,7 +37,10 @@ func (st *State) aimAt() {
 	points := &st.decision.SetPoints
 	st.aim = aims{
 		heat: points[setHeat].Value, heatBase: points[setHeat].Value, vent: points[setVent].Value,
-		rh: points[setRH].Value, vpd: points[setVPD].Value, co2: points[setCO2].Value, dli: math.NaN(),
+		rh: points[setRH].Value, vpd: points[setVPD].Value, co2: points[setCO2].Value, dli: math.NaN(), hd: math.NaN(),
+	}
+	if t, ok := st.zone.Targets[greenhouse.TargetHD]; ok {
+		st.aim.hd = levelOf(t, st.day)
 	}
 	if t, ok := st.zone.Targets[greenhouse.DLI]; ok {
 		st.aim.dli = levelOf(t, st.day)

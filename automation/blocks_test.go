@@ -280,3 +280,35 @@ func TestVentBlock(t *testing.T) {
 		t.Errorf("the integral stays at %v below the set-point", after)
 	}
 }
+
+// TestPIDGolden compares ten steps, with other drivers and a pause between them,
+// with what the ISA formulas give when they are worked out elsewhere.
+func TestPIDGolden(t *testing.T) {
+	p := automation.PID{Kp: 0.25, Ti: 900 * time.Second, Td: 60 * time.Second, Max: 1}
+	var s automation.PIDState
+	for k, c := range []struct{ r, y, ff, applied, h, p, i, d, u float64 }{
+		{18, 16, 0.1, math.NaN(), 0, -0.850000000, 1.350000000, 0.000000000, 0.600000000},
+		{18, 16.05, 0.1, math.NaN(), 5, -0.862500000, 1.352708333, -0.060000000, 0.530208333},
+		{18, 16.2, 0.1, math.NaN(), 5, -0.900000000, 1.355208333, -0.216000000, 0.339208333},
+		{18, 16.4, 0.1, 0.2, 15, -0.950000000, 1.352889141, -0.205333333, 0.297555807},
+		{18.5, 16.7, 0.1, 0.2, 15, -0.937500000, 1.354091940, -0.268444444, 0.248147496},
+		{18.5, 17.3, 0.05, math.NaN(), 15, -1.087500000, 1.359091940, -0.489481481, 0.000000000},
+		{18.5, 18.1, 0.05, math.NaN(), 15, -1.287500000, 1.371595830, -0.696493827, 0.000000000},
+		{18.5, 18.8, 0.05, 0.0, 60, -1.462500000, 1.511806369, -0.232943759, 0.000000000},
+		{18.5, 19.2, 0, math.NaN(), 60, -1.562500000, 1.534644728, -0.114771529, 0.000000000},
+		{17, 19, 0, math.NaN(), 5, -1.775000000, 1.534935790, 0.171137083, 0.000000000},
+	} {
+		applied := c.applied
+		if math.IsNaN(applied) { // nothing else drives
+			applied = min(max(s.V, 0), 1)
+		}
+		var out automation.PIDOut
+		out, s = p.Step(s, c.r, c.y, c.ff, applied, time.Duration(c.h*float64(time.Second)))
+		for _, v := range [...][2]float64{{out.P, c.p}, {out.I, c.i}, {out.D, c.d}, {out.U, c.u}} {
+			if math.Abs(v[0]-v[1]) > 1e-8 {
+				t.Errorf("step %d: got %+v, want p %v, i %v, d %v, u %v", k, out, c.p, c.i, c.d, c.u)
+				break
+			}
+		}
+	}
+}

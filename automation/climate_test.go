@@ -450,3 +450,49 @@ func TestNewParametersDoNotJump(t *testing.T) {
 		t.Errorf("the demand jumps from %v to %v", before, after)
 	}
 }
+
+// TestDryingByHumidityDeficit raises heating where the air can take up less water
+// than is wanted of it.
+func TestDryingByHumidityDeficit(t *testing.T) {
+	for _, c := range []struct{ rh, want float64 }{{70, 18}, {85, 18.6}, {95, 19.5}} { // deficits of 4.6, 2.3 and 0.8 g/m³
+		h := newHouse(t, noon(), "air_temp", "air_rh", "heater")
+		h.target(greenhouse.Heating, 18, 18)
+		h.target(greenhouse.TargetHD, 2.7, 2.7)
+		h.set("air_temp", 18)
+		h.set("air_rh", c.rh)
+		h.run(time.Minute, nil)
+		if got := h.last.Climate.HeatBelow; math.Abs(got-c.want) > 0.15 {
+			t.Errorf("at %.0f %% it heats below %.1f, want %.1f", c.rh, got, c.want)
+		}
+	}
+}
+
+// TestDosingHasABudget gives no hour more CO₂ than it may have, though the house
+// leaks and never comes to its target.
+func TestDosingHasABudget(t *testing.T) {
+	h := newHouse(t, noon(), "co2", "solar", "co2_valve")
+	h.target(greenhouse.TargetCO2, 900, 900)
+	h.set("solar", 500)
+	h.zone.Control.CO2Gives, h.zone.Control.CO2Most = 20, 5
+	ppm, hour, dosed := 420.0, []float64{}, 0.0
+	for range 5 {
+		was := dosed
+		h.run(time.Hour, func() {
+			h.set("co2", ppm)
+			ppm -= (ppm - 420) * 0.02 // the house leaks
+			if h.level("co2_valve") > 0 {
+				dosed += 20.0 * 5 / 3600
+				ppm += 12
+			}
+		})
+		hour = append(hour, dosed-was)
+	}
+	for i, g := range hour {
+		if g > 5 || i > 0 && g < 3 {
+			t.Errorf("hour %d: %.2f g/m², want nearly 5 and no more", i, g)
+		}
+	}
+	if !h.alarm("co2_budget") {
+		t.Error("nobody is told")
+	}
+}

@@ -67,16 +67,7 @@ func (st *State) natural() float64 {
 
 // mean returns how far the actuators of a role are open or on, as far as is
 // known; 0 without one.
-func (st *State) mean(r role) float64 {
-	sum := 0.0
-	for _, i := range st.roles[r] {
-		sum += st.devices[i].applied
-	}
-	if n := len(st.roles[r]); n > 0 {
-		return sum / float64(n)
-	}
-	return 0
-}
+func (st *State) mean(r role) float64 { return st.means[r] }
 
 // has reports whether the zone has an actuator of a role.
 func (st *State) has(r role) bool { return len(st.roles[r]) > 0 }

@@ -10,6 +10,7 @@ const (
 	dryHeat     = 1.5             // K that heating is raised by at most
 	dryBudget   = 0.5             // kWh/m² a day spent on that
 	dryWorth    = 0.5             // g/m³ that outside air must be drier by
+	dryHDBand   = 1.0             // g/m³ over which the demand grows to its most
 	dryVPDBand  = 0.3             // kPa over which the demand grows to its most
 	cropLag     = 3 * time.Hour   // time constant of fruit after air
 	cropMargin  = 1.5             // K above the dew point where drying begins for the crop's sake
@@ -45,11 +46,10 @@ func (st *State) dry() {
 	case rh.ok():
 		y.saturated += st.dt
 	}
-	wanted := !math.IsNaN(st.aim.rh) || !math.IsNaN(st.aim.vpd)
 	if air.ok() && rh.ok() {
 		y.vpd, y.dew = VPD(air.Value, rh.Value), DewPoint(air.Value, rh.Value)
 		st.crop()
-		if wanted && st.auto && y.saturated < time.Hour {
+		if st.wantsDry() && st.auto && y.saturated < time.Hour {
 			y.demand = st.dryDemand()
 		}
 	} else {
@@ -66,7 +66,7 @@ func (st *State) dry() {
 	}
 }
 
-// dryDemand returns the largest of the three demands.
+// dryDemand returns the largest of the four demands.
 func (st *State) dryDemand() float64 {
 	y, h := &st.drying, 0.0
 	if !math.IsNaN(st.aim.rh) {
@@ -74,6 +74,9 @@ func (st *State) dryDemand() float64 {
 	}
 	if !math.IsNaN(st.aim.vpd) {
 		h = max(h, clamp((st.aim.vpd-0.1-y.vpd)/dryVPDBand, 0, 1))
+	}
+	if !math.IsNaN(st.aim.hd) {
+		h = max(h, clamp((st.aim.hd-HumidityDeficit(st.seen[airTemp].Value, st.seen[airRH].Value))/dryHDBand, 0, 1))
 	}
 	return max(h, clamp((cropMargin-y.margin)/cropMargin, 0, 1))
 }

@@ -14,7 +14,8 @@ const (
 	co2NoEffect  = 15 * time.Minute
 	co2LeastRise = 20.0 // ppm that a quarter of an hour of dosing raises at least
 	co2Retry     = 6 * time.Hour
-	co2LeakRate  = 50.0 // ppm a minute with the valve shut
+	co2Filter    = time.Minute // of what is compared, for sensors are noisy
+	co2LeakRate  = 50.0        // ppm a minute with the valve shut
 )
 
 // gassing is the state of CO₂ dosing.
@@ -25,9 +26,12 @@ type gassing struct {
 	rise    float64       // ppm a minute
 	leak    time.Duration // for which it has risen with the valve shut
 	shut    time.Duration // for which the valve has been shut
+	slow    float64       // ppm, filtered
 	dosed   time.Duration // since start was taken
 	start   float64       // ppm
 	lockout time.Duration // left
+	budget  float64       // g/m² that may be dosed now
+	spent   bool          // it is used up
 }
 
 // dose drives the CO₂ valve: towards the target as far as light and shut vents
@@ -48,7 +52,10 @@ func (st *State) dose() {
 	light, vents := st.gasLight(), st.gasVents()
 	target := outsideCO2 + (min(st.aim.co2, st.tuning.CO2Max-co2Band)-outsideCO2)*light*vents
 	u, why := clamp((target-gas.Hi)/co2Band, 0, 1), whyCO2Above
+	st.gasBudget()
 	switch {
+	case st.gas.spent:
+		u, why = 0, whyCO2Spent
 	case st.gas.lockout > 0:
 		u, why = 0, whyCO2Locked
 	case light == 0:
@@ -68,6 +75,26 @@ func (st *State) dose() {
 			st.bound(i, slotLimit, greenhouse.PriorityInterlock, "venting", false, 0, whyCO2Vents, 0, 0, 0)
 		}
 	}
+}
+
+// gasBudget counts what was dosed against what an hour allows: a bucket of a fifth
+// of that, into which the rest flows in an hour, so that no hour gets more. It is
+// empty at the start, for nobody knows what was dosed before.
+func (st *State) gasBudget() {
+	g, most, gives := &st.gas, st.tuning.CO2Most, st.tuning.CO2Gives
+	if most <= 0 || gives <= 0 {
+		g.budget, g.spent = 0, false
+		return
+	}
+	h := st.dt.Hours()
+	g.budget = min(g.budget+0.8*most*h, 0.2*most) - st.mean(roleCO2)*gives*h
+	switch { // a pulse of the valve must be worth while
+	case g.budget <= 0:
+		g.spent = true
+	case g.budget >= most/20:
+		g.spent = false
+	}
+	st.term(roleCO2, "budget_g_m2", g.budget)
 }
 
 // gasLight returns how much of the target the light is worth: all from 250 W/m²
@@ -110,8 +137,9 @@ func (st *State) watchGas() {
 		return
 	}
 	if !g.primed {
-		g.primed, g.before, g.minute, g.rise = true, gas.Value, 0, 0
+		g.primed, g.before, g.minute, g.rise, g.slow = true, gas.Value, 0, 0, gas.Value
 	}
+	g.slow += (gas.Value - g.slow) * lag(st.dt, co2Filter)
 	if g.minute += st.dt; g.minute >= time.Minute {
 		g.rise = (gas.Value - g.before) / g.minute.Minutes()
 		g.before, g.minute = gas.Value, 0
@@ -124,10 +152,11 @@ func (st *State) watchGas() {
 		g.leak = 0
 	}
 	if !on {
+		g.start = min(g.start, g.slow) // what is lost between two pulses has to be raised again
 		return
 	}
-	if g.dosed == 0 || gas.Value > g.start+co2LeastRise {
-		g.dosed, g.start = 0, gas.Value
+	if g.dosed == 0 || g.slow > g.start+co2LeastRise || g.slow > outsideCO2+2*co2LeastRise { // richer than outside: something raised it
+		g.dosed, g.start = 0, g.slow
 	}
 	if g.dosed += st.dt; g.dosed >= co2NoEffect {
 		g.dosed, g.lockout = 0, co2Retry

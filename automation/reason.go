@@ -57,6 +57,7 @@ const (
 	whyCO2Above
 	whyCO2Vents
 	whyCO2Locked
+	whyCO2Spent
 	whyFogOn
 	whyFogOff
 	whyFogPause
@@ -196,6 +197,8 @@ func (r reason) other() (string, int) {
 		return "CO₂ %.0f ppm is not below %.0f ppm", 0
 	case whyCO2Vents:
 		return "vents or fan would blow the CO₂ out", 0
+	case whyCO2Spent:
+		return "the CO₂ allowed for an hour is dosed", 0
 	case whyCO2Locked:
 		return "a quarter of an hour of dosing raised nothing: bottle empty, valve or sensor", 0
 	case whyFogNight:

@@ -160,7 +160,8 @@ func Protect(in *Input, st *State, why string) *Decision {
 	st.begin(in)
 	st.sense(in)
 	st.auto = false
-	st.aim = aims{math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN()}
+	nan := math.NaN()
+	st.aim = aims{heat: nan, vent: nan, heatBase: nan, rh: nan, vpd: nan, co2: nan, hd: nan, dli: nan}
 	st.protect()
 	st.burners()
 	for i := range st.devices {

@@ -28,8 +28,9 @@ type State struct {
 	day          bool
 	clockTrusted bool
 	seen         [quantities]seen
-	paired       bool          // two thermometers have agreed once
-	parted       time.Duration // since they did last, while both are heard
+	means        [roles]float64 // applied levels by role
+	paired       bool           // two thermometers have agreed once
+	parted       time.Duration  // since they did last, while both are heard
 	aim          aims
 
 	cal      calendar
@@ -199,8 +200,11 @@ func (st *State) begin(in *Input) {
 	st.flip = 1 - st.flip
 	d := &st.decision
 	d.Zone, d.At, d.Conditions, d.Doubted = in.Zone.ID, in.Now, d.Conditions[:0], d.Doubted[:0]
+	st.means = [roles]float64{}
 	for i := range st.devices {
-		st.observe(&st.devices[i], &in.Devices[i], &d.Wants[i])
+		dev := &st.devices[i]
+		st.observe(dev, &in.Devices[i], &d.Wants[i])
+		st.means[dev.role] += dev.applied / float64(len(st.roles[dev.role]))
 	}
 }
 

@@ -38,6 +38,7 @@ const (
 	alarmFrostNear
 	alarmWaterLeak
 	alarmTankLow
+	alarmCO2Spent
 	alarmCount
 )
 
@@ -89,6 +90,8 @@ func (k alarmKind) what() (code string, s greenhouse.Severity, text string) {
 		return "water_leak", greenhouse.Critical, "a leak sensor is wet: valves and pumps of water are shut"
 	case alarmTankLow:
 		return "tank_low", greenhouse.Critical, "the tank is low: pumps are off, so that none runs dry"
+	case alarmCO2Spent:
+		return "co2_budget", greenhouse.Warning, "the CO₂ allowed for an hour is dosed and the aim is not reached: vents, leaks, or a sensor that tells nothing"
 	}
 	return "", greenhouse.Info, ""
 }
@@ -179,6 +182,8 @@ func (st *State) alarming(k alarmKind) (bool, float64) {
 		return st.flat.frozen, st.flat.t
 	case alarmCO2High:
 		return gas.ok() && gas.Hi >= co2Warns, gas.Hi
+	case alarmCO2Spent:
+		return st.gas.spent, 0
 	case alarmCO2NoEffect:
 		return st.gas.lockout > 0, 0
 	case alarmDryLimited:
@@ -198,7 +203,9 @@ func (st *State) alarming(k alarmKind) (bool, float64) {
 }
 
 // wantsDry reports whether anybody set a target for humidity.
-func (st *State) wantsDry() bool { return !math.IsNaN(st.aim.rh) || !math.IsNaN(st.aim.vpd) }
+func (st *State) wantsDry() bool {
+	return !math.IsNaN(st.aim.rh) || !math.IsNaN(st.aim.vpd) || !math.IsNaN(st.aim.hd)
+}
 
 // quiet reports whether alarms are held back: in maintenance, and at the start.
 func (st *State) quiet() bool {

@@ -58,7 +58,7 @@ type targetFlags struct {
 func newZoneTarget(a *app) *cobra.Command {
 	var w writeFlags
 	var f targetFlags
-	c := verb("target ID QUANTITY [VALUE]", "Set, clear or adjust a target: heating, venting, humidity_max, vpd, co2, dli, ph, ec, soil_moisture", strings.Join([]string{
+	c := verb("target ID QUANTITY [VALUE]", "Set, clear or adjust a target: heating, venting, humidity_max, vpd, humidity_deficit, co2, dli, ph, ec, soil_moisture", strings.Join([]string{
 		"  greenctl zone target north heating 19",
 		"  greenctl zone target north heating --day 20 --night 16",
 		"  greenctl zone target north heating --offset=-1 --for 3d --reason \"fewer fruit on the truss\"",
