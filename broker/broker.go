@@ -225,7 +225,10 @@ func (b *Broker) finish(c *conn, err error) {
 // greet lets the connection log in. A panic (mochi has decoders that do) becomes ErrPanic.
 func (b *Broker) greet(c *conn) (err error) {
 	defer b.recoverFrom(c, &err)
-	_ = c.raw.SetDeadline(c.deadline)
+	_ = c.raw.SetReadDeadline(c.deadline)
+	if c.sock == nil { // a handshake writes too; any write that may wait sets its own deadline after it
+		_ = c.raw.SetWriteDeadline(c.deadline)
+	}
 	if t, ok := c.Conn.(*tls.Conn); ok {
 		if err := t.HandshakeContext(c.ctx); err != nil {
 			b.refuse(c, RefusedTLS, "", "handshake went wrong")

@@ -153,3 +153,15 @@ func FuzzPublish(f *testing.F) {
 		}
 	})
 }
+
+// TestSessionOutlivesTheTimeToLogIn: the deadline of the login is none of the
+// writes after it.
+func TestSessionOutlivesTheTimeToLogIn(t *testing.T) {
+	const patience = time.Second
+	h := start(t, func(o *broker.Options, _ *recorder) { o.Limits.ConnectTimeout = patience })
+	c := h.login(4, bridge)
+	for begin := time.Now(); time.Since(begin) < 2*patience; {
+		c.send(0xc0, 0)
+		c.want(packets.Pingresp)
+	}
+}
