@@ -11,8 +11,8 @@ type Meta struct {
 // NodeState is where a node stands in its life.
 type NodeState string
 
-// The lifecycle: registered → assigned → active ⇄ degraded, maintenance from
-// any of the last three, decommissioned at the end. Being online is no state:
+// The lifecycle, whose steps are those of [NodeSteps]: registered → assigned →
+// active ⇄ degraded, maintenance from any of the last three, decommissioned at the end. Being online is no state:
 // it is computed.
 const (
 	NodeRegistered     NodeState = "registered"     // known, in no zone
@@ -22,24 +22,6 @@ const (
 	NodeMaintenance    NodeState = "maintenance"    // set aside by a person
 	NodeDecommissioned NodeState = "decommissioned" // final
 )
-
-// CanBecome reports whether a node may go from state s to t.
-func (s NodeState) CanBecome(t NodeState) bool {
-	if s == t {
-		return true
-	}
-	switch s {
-	case NodeRegistered:
-		return t == NodeAssigned || t == NodeDecommissioned
-	case NodeAssigned:
-		return t == NodeActive || t == NodeDegraded || t == NodeRegistered || t == NodeMaintenance || t == NodeDecommissioned
-	case NodeActive, NodeDegraded:
-		return t != NodeAssigned || s == t
-	case NodeMaintenance:
-		return t == NodeActive || t == NodeAssigned || t == NodeRegistered || t == NodeDecommissioned
-	}
-	return false
-}
 
 // Node is a device known to the registry.
 type Node struct {

@@ -96,7 +96,18 @@ type Zone struct {
 	Holds    map[Quantity]Adjustment `json:"holds,omitempty"`
 
 	Control Control `json:"control"`
+
+	NodeLimits map[NodeType]int `json:"node_limits,omitempty"` // most nodes of a type in it; a type that is not named: [DefaultNodeLimit]
 	Meta
+}
+
+// DefaultNodeLimit returns how many nodes of a type a zone takes where it does not
+// say otherwise, 0 for any number: two that dose would dose against each other.
+func DefaultNodeLimit(t NodeType) int {
+	if t == TypePH || t == TypeEC {
+		return 1
+	}
+	return 0
 }
 
 // Control holds the parameters of a zone's control blocks. A nil or zero field

@@ -12,6 +12,7 @@ type Node struct {
 	Zone       greenhouse.ZoneID      `json:"zone" doc:"empty: in no zone"`
 	State      greenhouse.NodeState   `json:"state"`
 	ReplacedBy greenhouse.UID         `json:"replaced_by,omitempty" doc:"the node that took its place: nothing it sends is kept until it is assigned anew"`
+	Reasons    []Reason               `json:"reasons" doc:"what is wrong with it now; a degraded node has at least one"`
 	Online     bool                   `json:"online" doc:"computed from its session and heartbeats"`
 	LastSeen   greenhouse.Millis      `json:"last_seen" doc:"0: never heard"`
 	FW         string                 `json:"fw"`
@@ -26,6 +27,14 @@ type Node struct {
 	Channels   []Channel              `json:"channels"`
 	Config     greenhouse.ConfigState `json:"config"`
 	Meta
+}
+
+// Reason is one thing that is wrong with a node: an alarm of it that is raised.
+type Reason struct {
+	Code     string              `json:"code"`
+	Severity greenhouse.Severity `json:"severity"`
+	Text     string              `json:"text"`
+	Since    greenhouse.Millis   `json:"since"`
 }
 
 // Channel is one measurement or output of a node with the value last heard.

@@ -34,6 +34,8 @@ type ZoneSpec struct {
 	DayUntil greenhouse.DayEdge                        `json:"day_until"`
 	Schedule map[greenhouse.Quantity]greenhouse.Curve  `json:"schedule,omitempty" doc:"curves over the day; they stand above the targets"`
 	Control  greenhouse.Control                        `json:"control"`
+
+	NodeLimits map[greenhouse.NodeType]int `json:"node_limits,omitempty" doc:"most nodes of a type, 0 for any number; not named: 1 for ph and ec, any number of others"`
 }
 
 // ZonePatch is a merge patch of [ZoneSpec]; a nil field stays, a nil target is
@@ -48,6 +50,8 @@ type ZonePatch struct {
 	DayUntil *greenhouse.DayEdge                        `json:"day_until,omitempty"`
 	Schedule map[greenhouse.Quantity]greenhouse.Curve   `json:"schedule,omitempty" doc:"null clears a curve"`
 	Control  map[string]any                             `json:"control,omitempty" doc:"fields of Control; null takes the default"`
+
+	NodeLimits map[greenhouse.NodeType]*int `json:"node_limits,omitempty" doc:"a null takes the default"`
 }
 
 // CreateZoneRequest creates a zone.

@@ -77,6 +77,7 @@ type presence struct {
 	alarm   bool
 	raised  bool // told at least once
 	loud    bool // alarmed once, so that it clears
+	flaps   bool // as of the last look
 }
 
 // NewPresence returns the presence of no nodes at now: [Presence.Sync] names them.
@@ -281,6 +282,7 @@ func (p *Presence) Conditions(dst []greenhouse.Condition, now time.Time) []green
 	defer p.mu.Unlock()
 	for uid, e := range p.nodes {
 		flapping := e.expect && p.flapping(e, now)
+		e.flaps = flapping
 		p.damp(e, now)
 		if e.raised && !e.alarm && !flapping && !e.loud {
 			continue
@@ -322,9 +324,10 @@ func (p *Presence) offlineText(uid greenhouse.UID, e *presence, now time.Time) s
 
 // Health is what decides about the lifecycle of a node.
 type Health struct {
-	Heard   bool   // in this run
-	Offline bool   // for longer than damping allows
-	Trouble string // of its configuration, "" for none
+	Heard    bool   // in this run
+	Flapping bool   // it comes and goes
+	Offline  bool   // for longer than damping allows
+	Trouble  string // of its configuration, "" for none
 }
 
 // Health returns the health of a node but for its configuration, as of the last
@@ -336,7 +339,7 @@ func (p *Presence) Health(uid greenhouse.UID) Health {
 	if e == nil {
 		return Health{}
 	}
-	return Health{Heard: !e.heard.IsZero(), Offline: e.alarm}
+	return Health{Heard: !e.heard.IsZero(), Offline: e.alarm, Flapping: e.flaps}
 }
 
 // Propose returns the lifecycle state a node should be given, and why; ok is
@@ -344,8 +347,11 @@ func (p *Presence) Health(uid greenhouse.UID) Health {
 // between active and degraded are proposed: people make all others.
 func Propose(state greenhouse.NodeState, h Health) (to greenhouse.NodeState, reason string, ok bool) {
 	bad := h.Trouble
-	if h.Offline {
+	switch {
+	case h.Offline:
 		bad = "offline"
+	case bad == "" && h.Flapping:
+		bad = "flapping"
 	}
 	switch {
 	case state == greenhouse.NodeAssigned && h.Heard && !h.Offline:

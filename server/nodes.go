@@ -88,11 +88,11 @@ func known(reg *store.Registry, zone, typ string) error {
 }
 
 func knownState(state string) error {
-	switch greenhouse.NodeState(state) {
-	case "", greenhouse.NodeRegistered, greenhouse.NodeAssigned, greenhouse.NodeActive, greenhouse.NodeDegraded, greenhouse.NodeMaintenance, greenhouse.NodeDecommissioned:
+	if state == "" {
 		return nil
 	}
-	return greenhouse.Invalid("node_state_invalid", "state %q is unknown: it is registered, assigned, active, degraded, maintenance or decommissioned", state)
+	_, err := greenhouse.ParseNodeState(state)
+	return err
 }
 
 func (s *Server) getNode(_ context.Context, in *UIDParam) (*out[api.Node], error) {

@@ -19,6 +19,7 @@ type view struct {
 	now     time.Time
 	trusted bool
 	alarms  map[greenhouse.ZoneID]alarmCount // made at first use
+	reasons map[greenhouse.UID][]api.Reason  // likewise
 }
 
 // alarmCount is how many alarms of a zone are open, and the loudest.
@@ -39,7 +40,7 @@ func (v *view) node(n *greenhouse.Node) api.Node {
 	online, seen := v.s.Presence.Presence(n.UID)
 	a := api.Node{
 		UID: n.UID, HardwareID: n.HardwareID, Type: n.Type, Name: n.Name, Labels: n.Labels, Zone: n.Zone, State: n.State, ReplacedBy: n.ReplacedBy,
-		Online: online, LastSeen: seen, FW: n.FW, HW: n.HW, Boot: n.Boot,
+		Reasons: orEmpty(v.reasonsOf(n.UID)), Online: online, LastSeen: seen, FW: n.FW, HW: n.HW, Boot: n.Boot,
 		RSSI: v.diagnostic(n.UID, "rssi"), Battery: v.diagnostic(n.UID, "battery"), UptimeS: v.diagnostic(n.UID, "uptime_s"),
 		IntervalS: cmp.Or(n.IntervalS, 10), LinkLossS: cmp.Or(n.LinkLossS, 30), Config: n.Config, Meta: meta(n.Meta),
 		Channels: make([]api.Channel, 0, len(n.Channels)),
@@ -54,6 +55,22 @@ func (v *view) node(n *greenhouse.Node) api.Node {
 		a.Channels = append(a.Channels, v.channel(&n.Channels[i]))
 	}
 	return a
+}
+
+// reasonsOf returns what is wrong with a node: its alarms that are raised, the
+// loudest first.
+func (v *view) reasonsOf(uid greenhouse.UID) []api.Reason {
+	if v.reasons == nil {
+		v.reasons = map[greenhouse.UID][]api.Reason{}
+		for _, a := range v.s.Journal.Alarms(false) {
+			kind, id, _ := cut(string(a.Source), '/')
+			if kind == "node" && a.State == greenhouse.AlarmRaised {
+				of := greenhouse.UID(id)
+				v.reasons[of] = append(v.reasons[of], api.Reason{Code: a.Code, Severity: a.Severity, Text: a.Text, Since: a.LastSeen})
+			}
+		}
+	}
+	return v.reasons[uid]
 }
 
 func meta(m greenhouse.Meta) api.Meta {
@@ -143,6 +160,7 @@ func (v *view) zone(z *greenhouse.Zone) api.Zone {
 func zoneSpec(z *greenhouse.Zone) api.ZoneSpec {
 	spec := api.ZoneSpec{
 		Name: z.Name, Crop: z.Crop, AreaM2: z.AreaM2, Mode: z.Mode, Targets: z.Targets, DayFrom: z.DayFrom, DayUntil: z.DayUntil, Schedule: z.Schedule, Control: z.Control,
+		NodeLimits: z.NodeLimits,
 	}
 	if spec.Targets == nil {
 		spec.Targets = map[greenhouse.Quantity]greenhouse.Target{}

@@ -110,7 +110,7 @@ func (s *Server) editZone(ctx context.Context, in *struct {
 			return err
 		}
 		z.Name, z.Crop, z.AreaM2, z.Mode, z.Targets = spec.Name, spec.Crop, spec.AreaM2, spec.Mode, spec.Targets
-		z.DayFrom, z.DayUntil, z.Schedule, z.Control = spec.DayFrom, spec.DayUntil, spec.Schedule, spec.Control
+		z.DayFrom, z.DayUntil, z.Schedule, z.Control, z.NodeLimits = spec.DayFrom, spec.DayUntil, spec.Schedule, spec.Control, spec.NodeLimits
 		_, err := greenhouse.ParseMode(string(z.Mode))
 		return err
 	})

@@ -25,10 +25,11 @@ func (tx *Tx) Assign(uid greenhouse.UID, zone greenhouse.ZoneID, ifVersion uint6
 	if err != nil {
 		return greenhouse.Node{}, err
 	}
-	if _, err := tx.reg.ruleZoneKnown(zone); err != nil {
+	z, err := tx.reg.ruleZoneKnown(zone)
+	if err != nil {
 		return greenhouse.Node{}, err
 	}
-	if err := tx.reg.ruleNodeTypeInZone(old, zone); err != nil {
+	if err := tx.reg.zoneRules(old, z); err != nil {
 		return greenhouse.Node{}, err
 	}
 	if old.Zone == zone {
@@ -40,7 +41,9 @@ func (tx *Tx) Assign(uid greenhouse.UID, zone greenhouse.ZoneID, ifVersion uint6
 	}
 	n.Zone, n.ReplacedBy = zone, ""
 	if n.State != greenhouse.NodeMaintenance {
-		n.State = greenhouse.NodeAssigned
+		if err := live(n, greenhouse.NodeAssigned); err != nil {
+			return greenhouse.Node{}, err
+		}
 	}
 	for i := range n.Channels {
 		if err := tx.bind(n, &n.Channels[i]); err != nil {
@@ -64,7 +67,10 @@ func (tx *Tx) Unassign(uid greenhouse.UID, ifVersion uint64) (greenhouse.Node, e
 	if err := tx.release(n); err != nil {
 		return greenhouse.Node{}, err
 	}
-	n.Zone, n.State = "", greenhouse.NodeRegistered
+	n.Zone = ""
+	if err := live(n, greenhouse.NodeRegistered); err != nil {
+		return greenhouse.Node{}, err
+	}
 	return tx.edited(n)
 }
 

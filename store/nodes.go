@@ -146,9 +146,11 @@ func (tx *Tx) checkZoneOf(req JoinRequest) error {
 	if req.Zone == "" {
 		return nil
 	}
-	_, err := tx.reg.ruleZoneKnown(req.Zone)
-	n := greenhouse.Node{UID: greenhouse.MakeUID(req.Type, req.HardwareID), Type: req.Type}
-	return firstError(err, tx.reg.ruleNodeTypeInZone(&n, req.Zone))
+	z, err := tx.reg.ruleZoneKnown(req.Zone)
+	if err != nil {
+		return err
+	}
+	return tx.reg.zoneRules(&greenhouse.Node{UID: greenhouse.MakeUID(req.Type, req.HardwareID), Type: req.Type}, z)
 }
 
 // createNode makes a new node of a request.
@@ -230,6 +232,15 @@ func (tx *Tx) Observe(uid greenhouse.UID, fw, hw, boot string) (greenhouse.Node,
 	return saved, true, err
 }
 
+// live takes a node one step further in its life, if that is one.
+func live(n *greenhouse.Node, to greenhouse.NodeState) error {
+	if err := ruleState(n, to); err != nil {
+		return err
+	}
+	n.State = to
+	return nil
+}
+
 // SetNodeState records how a node in a zone fares: active or degraded. It is no
 // edit: the version stays. A node in maintenance stays there until a person
 // takes it out with [Tx.EditNode]. It reports whether the state changed.
@@ -245,7 +256,9 @@ func (tx *Tx) SetNodeState(uid greenhouse.UID, state greenhouse.NodeState) (bool
 		return false, nil
 	}
 	n := cloneNode(old)
-	n.State = state
+	if err := live(n, state); err != nil {
+		return false, err
+	}
 	return true, tx.saveNode(n)
 }
 
@@ -322,7 +335,10 @@ func (tx *Tx) Decommission(uid greenhouse.UID) (greenhouse.Node, error) {
 	if err := tx.release(n); err != nil {
 		return greenhouse.Node{}, err
 	}
-	n.Zone, n.State = "", greenhouse.NodeDecommissioned
+	n.Zone = ""
+	if err := live(n, greenhouse.NodeDecommissioned); err != nil {
+		return greenhouse.Node{}, err
+	}
 	if err := tx.dropCredential(string(uid)); err != nil {
 		return greenhouse.Node{}, err
 	}

@@ -251,7 +251,7 @@ func cloneNode(n *greenhouse.Node) *greenhouse.Node {
 func cloneZone(z *greenhouse.Zone) *greenhouse.Zone {
 	c := *z
 	c.Targets, c.Offsets, c.Holds = maps.Clone(z.Targets), maps.Clone(z.Offsets), maps.Clone(z.Holds)
-	c.Schedule = maps.Clone(z.Schedule)
+	c.Schedule, c.NodeLimits = maps.Clone(z.Schedule), maps.Clone(z.NodeLimits)
 	for q, knots := range c.Schedule {
 		c.Schedule[q] = slices.Clone(knots)
 	}

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"strings"
+
 	"greenhouse"
 )
 
@@ -52,24 +54,66 @@ func ruleSameType(n *greenhouse.Node, t greenhouse.NodeType) error {
 		WithHint("give the device its former type, or decommission %s and use another hardware id", n.UID)
 }
 
-// onlyOne returns the node types of which a zone has at most one: two of them
-// would dose against each other.
-func onlyOne(t greenhouse.NodeType) bool {
-	return t == greenhouse.TypePH || t == greenhouse.TypeEC
+// zoneRules are the rules that a node keeps to be in a zone, in one place: another
+// one is one more line.
+func (r *Registry) zoneRules(n *greenhouse.Node, z *greenhouse.Zone) error {
+	return firstError(
+		r.ruleNodeTypeInZone(n, z),
+	)
 }
 
-// ruleNodeTypeInZone: at most one ph and one ec node in a zone.
-func (r *Registry) ruleNodeTypeInZone(n *greenhouse.Node, z greenhouse.ZoneID) error {
-	if !onlyOne(n.Type) {
-		return nil
+// nodeLimit returns how many nodes of a type a zone takes, 0 for any number.
+func nodeLimit(z *greenhouse.Zone, t greenhouse.NodeType) int {
+	if most, said := z.NodeLimits[t]; said {
+		return most
 	}
-	for _, other := range r.zoneNodes[z] {
-		if other.Type == n.Type && other.UID != n.UID {
-			return greenhouse.Conflict("rule_node_type_in_zone", "zone %s already has a node of type %s: %s", z, n.Type, other.UID).
-				WithHint("unassign %s first, or put %s in its place with `greenctl node swap %s %s`", other.UID, n.UID, other.UID, n.UID)
+	return greenhouse.DefaultNodeLimit(t)
+}
+
+// ruleNodeTypeInZone: at most so many nodes of a type in a zone, one ph and one ec
+// node where the zone says nothing.
+func (r *Registry) ruleNodeTypeInZone(n *greenhouse.Node, z *greenhouse.Zone) error {
+	most := nodeLimit(z, n.Type)
+	others := r.ofType(z.ID, n.Type, n.UID)
+	switch {
+	case most == 0 || len(others) < most:
+		return nil
+	case len(others) == 1:
+		return greenhouse.Conflict("rule_node_type_in_zone", "zone %s already has a node of type %s: %s", z.ID, n.Type, others[0]).
+			WithHint("unassign %s first, or put %s in its place with `greenctl node swap %s %s`", others[0], n.UID, others[0], n.UID)
+	}
+	return greenhouse.Conflict("rule_node_type_in_zone", "zone %s already has %d nodes of type %s: %s", z.ID, len(others), n.Type, joined(others)).
+		WithHint("unassign one of them first, or let the zone take more: `greenctl zone edit %s --limit %s=%d`", z.ID, n.Type, most+1)
+}
+
+// ruleNodeLimits: a zone does not take fewer nodes of a type than it has.
+func (r *Registry) ruleNodeLimits(z *greenhouse.Zone) error {
+	for _, t := range greenhouse.NodeTypes() {
+		if most, has := nodeLimit(z, t), r.ofType(z.ID, t, ""); most != 0 && len(has) > most {
+			return greenhouse.Conflict("rule_node_type_in_zone", "zone %s has %d nodes of type %s and would take %d: %s", z.ID, len(has), t, most, joined(has)).
+				WithHint("unassign some of them first")
 		}
 	}
 	return nil
+}
+
+// ofType returns the nodes of a type in a zone, but for one.
+func (r *Registry) ofType(z greenhouse.ZoneID, t greenhouse.NodeType, but greenhouse.UID) (uids []greenhouse.UID) {
+	for _, n := range r.zoneNodes[z] {
+		if n.Type == t && n.UID != but {
+			uids = append(uids, n.UID)
+		}
+	}
+	return uids
+}
+
+// joined writes a list of nodes.
+func joined(uids []greenhouse.UID) string {
+	text := make([]string, len(uids))
+	for i, u := range uids {
+		text[i] = string(u)
+	}
+	return strings.Join(text, ", ")
 }
 
 // ruleOneHolder: a point is held by one node.

@@ -80,10 +80,11 @@ func (tx *Tx) swapPair(old, next greenhouse.UID) (from, to *greenhouse.Node, err
 		return nil, nil, greenhouse.Conflict("rule_swap_zone", "node %s is in zone %s already", next, to.Zone).
 			WithHint("unassign %s first", next)
 	}
-	if onlyOne(to.Type) && to.Type != from.Type {
-		err = tx.reg.ruleNodeTypeInZone(to, from.Zone)
+	if to.Type != from.Type { // else it takes the place in the count too
+		z, err := tx.reg.ruleZoneKnown(from.Zone)
+		return from, to, firstError(err, tx.reg.zoneRules(to, z))
 	}
-	return from, to, err
+	return from, to, nil
 }
 
 // leavePlace takes the replaced node out of its zone and fences it: nothing it
@@ -92,13 +93,19 @@ func (tx *Tx) leavePlace(n *greenhouse.Node, next greenhouse.UID) error {
 	if err := tx.release(n); err != nil {
 		return err
 	}
-	n.Zone, n.State, n.ReplacedBy = "", greenhouse.NodeRegistered, next
+	n.Zone, n.ReplacedBy = "", next
+	if err := live(n, greenhouse.NodeRegistered); err != nil {
+		return err
+	}
 	return tx.saveEdit(n)
 }
 
 // takePlace gives n the zone, the points and the settings of the node before it.
 func (tx *Tx) takePlace(n, before *greenhouse.Node, swap *Swap) error {
-	n.Zone, n.State, n.ReplacedBy = swap.Zone, greenhouse.NodeAssigned, ""
+	if err := live(n, greenhouse.NodeAssigned); err != nil {
+		return err
+	}
+	n.Zone, n.ReplacedBy = swap.Zone, ""
 	for i := range n.Channels {
 		move, err := tx.takePoint(n, &n.Channels[i], before, swap)
 		if err != nil {
@@ -191,10 +198,17 @@ func (tx *Tx) swapOf(old, next greenhouse.UID) (Swap, error) {
 
 // giveBack binds the old node to the points it held.
 func (tx *Tx) giveBack(n *greenhouse.Node, swap Swap) error {
-	if err := firstError(tx.reg.ruleNodeTypeInZone(n, swap.Zone)); err != nil {
+	z, err := tx.reg.ruleZoneKnown(swap.Zone)
+	if err != nil {
 		return err
 	}
-	n.Zone, n.State, n.ReplacedBy = swap.Zone, greenhouse.NodeAssigned, ""
+	if err := tx.reg.zoneRules(n, z); err != nil {
+		return err
+	}
+	if err := live(n, greenhouse.NodeAssigned); err != nil {
+		return err
+	}
+	n.Zone, n.ReplacedBy = swap.Zone, ""
 	for i := range n.Channels {
 		c := &n.Channels[i]
 		p := tx.reg.Points[swap.Points[c.Name]]

@@ -152,8 +152,24 @@ func checkCal(c *greenhouse.Channel) error {
 	return firstError(checkNumber("cal.gain", c.Cal.Gain, -1e6, 1e6), checkNumber("cal.offset", c.Cal.Offset, -1e6, 1e6))
 }
 
+// checkNodeLimits checks how many nodes a zone takes.
+func checkNodeLimits(z *greenhouse.Zone) error {
+	for t, most := range z.NodeLimits {
+		if _, err := greenhouse.ParseNodeType(string(t)); err != nil {
+			return err
+		}
+		if most < 0 || most > 999 {
+			return greenhouse.Invalid("node_limits_invalid", "zone %s cannot take %d nodes of type %s: it is 1 to 999, or 0 for any number", z.ID, most, t)
+		}
+	}
+	return nil
+}
+
 // checkZone completes a zone and checks it.
 func checkZone(z *greenhouse.Zone) error {
+	if err := checkNodeLimits(z); err != nil {
+		return err
+	}
 	if z.Name == "" {
 		z.Name = string(z.ID)
 	}

@@ -76,7 +76,7 @@ func (tx *Tx) EditZone(id greenhouse.ZoneID, ifVersion uint64, fn func(*greenhou
 		return greenhouse.Zone{}, greenhouse.Invalid("zone_id_fixed", "the id of zone %s is fixed", id)
 	}
 	z.Meta = old.Meta
-	if err := firstError(checkZone(z), tx.reg.ruleOtherZones(z)); err != nil {
+	if err := firstError(checkZone(z), tx.reg.ruleOtherZones(z), tx.reg.ruleNodeLimits(z)); err != nil {
 		return greenhouse.Zone{}, err
 	}
 	if sameRecord(old, z) {

@@ -87,6 +87,9 @@ func aboutNode(v view, n *api.Node) string {
 	if n.UptimeS != nil {
 		parts = append(parts, "up "+seconds(*n.UptimeS))
 	}
+	for _, r := range n.Reasons {
+		parts = append(parts, v.k.bad.Render(safe(r.Text)))
+	}
 	config := fmt.Sprintf("configuration %d of %d %s", n.Config.ReportedRev, n.Config.DesiredRev, safe(string(n.Config.Status)))
 	if n.Config.Error != "" {
 		config += ": " + v.k.bad.Render(safe(n.Config.Error))

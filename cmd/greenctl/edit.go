@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,7 @@ func newZoneEdit(a *app) *cobra.Command {
 	var w writeFlags
 	var name, crop, dayFrom, dayUntil string
 	var area float64
+	var limits []string
 	c := verb("edit ID", "Change a zone; without flags, in your editor", "  greenctl zone edit north --crop cucumber --area 120\n  greenctl zone edit north", args("ID"), nil)
 	c.RunE = a.with(func(ctx context.Context, cl *client.Client, args []string) error {
 		id, err := zoneArg(args[0])
@@ -51,6 +53,9 @@ func newZoneEdit(a *app) *cobra.Command {
 		if f.Changed("day-until") {
 			p.DayUntil = (*greenhouse.DayEdge)(&dayUntil)
 		}
+		if p.NodeLimits, err = nodeLimits(limits); err != nil {
+			return err
+		}
 		var patch any = p
 		if reflect.ValueOf(p).IsZero() {
 			edited, err := a.editRecord(before.ZoneSpec)
@@ -69,11 +74,37 @@ func newZoneEdit(a *app) *cobra.Command {
 	c.Flags().StringVar(&name, "name", "", "what people call it")
 	c.Flags().StringVar(&crop, "crop", "", "what grows in it")
 	c.Flags().Float64Var(&area, "area", 0, "m²")
+	c.Flags().StringArrayVar(&limits, "limit", nil, "most nodes of a type, ph=2; 0 for any number, ph=default for the usual one; may be given again")
 	c.Flags().StringVar(&dayFrom, "day-from", "", "when day begins: 06:30, or sunrise-0:30")
 	c.Flags().StringVar(&dayUntil, "day-until", "", "when night begins: 20:00, or sunset+0:30")
 	w.add(c.Flags())
 	c.ValidArgsFunction = a.complete(zoneNames)
 	return c
+}
+
+// nodeLimits reads TYPE=N or TYPE=default.
+func nodeLimits(texts []string) (map[greenhouse.NodeType]*int, error) {
+	var limits map[greenhouse.NodeType]*int
+	for _, text := range texts {
+		name, most, ok := strings.Cut(text, "=")
+		t, err := greenhouse.ParseNodeType(name)
+		if err != nil {
+			return nil, err
+		}
+		if limits == nil {
+			limits = map[greenhouse.NodeType]*int{}
+		}
+		if most == "default" {
+			limits[t] = nil
+			continue
+		}
+		n, err := strconv.Atoi(most)
+		if !ok || err != nil {
+			return nil, greenhouse.Invalid("usage", "--limit %q is not TYPE=NUMBER", text)
+		}
+		limits[t] = &n
+	}
+	return limits, nil
 }
 
 // editNode opens what people may set of a node in their editor.

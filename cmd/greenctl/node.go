@@ -13,7 +13,7 @@ import (
 
 func newNode(a *app) *cobra.Command {
 	c := noun("node", "Devices: join, assign, command",
-		newNodePair(a), newNodeRegister(a), newNodeList(a), newNodeGet(a), newNodeEdit(a), newNodeAssign(a), newNodeUnassign(a),
+		newNodePair(a), newNodeRegister(a), newNodeList(a), newNodeGet(a), newNodeDescribe(a), newNodeEdit(a), newNodeAssign(a), newNodeUnassign(a),
 		newNodeConfig(a), newNodeCommand(a), newNodeRotateKey(a), newNodeMaintenance(a), newNodeDecommission(a), newNodeSwap(a), newNodeWatch(a), newNodeCA(a), newNodePending(a), newNodeAdopt(a), newNodeCalibrate(a))
 	c.Aliases = []string{"nodes"}
 	for _, v := range c.Commands() {
@@ -120,13 +120,13 @@ func (a *app) nodesView(items []api.Node) view {
 	return view{
 		names: func() []string { return names(items, func(n api.Node) string { return string(n.UID) }) },
 		table: func() table {
-			t := table{columns: []string{"UID", "NAME", "ZONE", "STATE", "ONLINE", "SEEN", "CONFIG", "FIRMWARE", "ADDRESS", "VERSION"}, wide: 3, empty: "there are no nodes; greenctl node pair lets some join"}
+			t := table{columns: []string{"UID", "NAME", "ZONE", "STATE", "ONLINE", "SEEN", "CONFIG", "WRONG", "FIRMWARE", "ADDRESS", "VERSION"}, wide: 3, empty: "there are no nodes; greenctl node pair lets some join"}
 			for _, n := range items {
 				online := "no"
 				if n.Online {
 					online = "yes"
 				}
-				t.rows = append(t.rows, []string{string(n.UID), n.Name, string(n.Zone), string(n.State), online, ago(n.LastSeen, a.now()), string(n.Config.Status), n.FW, n.Address, itoa(n.Version)})
+				t.rows = append(t.rows, []string{string(n.UID), n.Name, string(n.Zone), string(n.State), online, ago(n.LastSeen, a.now()), string(n.Config.Status), strings.Join(names(n.Reasons, func(r api.Reason) string { return r.Code }), " "), n.FW, n.Address, itoa(n.Version)})
 			}
 			return t
 		},
@@ -160,7 +160,6 @@ func newNodeGet(a *app) *cobra.Command {
 		a.blank()
 		return a.showTable(t)
 	}))
-	c.Aliases = []string{"describe"}
 	return c
 }
 

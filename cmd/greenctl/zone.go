@@ -16,7 +16,7 @@ import (
 
 func newZone(a *app) *cobra.Command {
 	c := noun("zone", "Compartments: targets, modes, overrides, why, the dashboard",
-		newZoneCreate(a), newZoneList(a), newZoneGet(a), newZoneEdit(a), newZoneDelete(a), newZoneTarget(a), newZoneMode(a),
+		newZoneCreate(a), newZoneList(a), newZoneGet(a), newZoneDescribe(a), newZoneEdit(a), newZoneDelete(a), newZoneTarget(a), newZoneMode(a),
 		newZoneOverride(a), newZoneRelease(a), newZoneWhy(a), newZoneWhyNot(a), newZoneSchedule(a), newZoneWatch(a))
 	c.Aliases = []string{"zones"}
 	return c
@@ -131,7 +131,6 @@ func newZoneGet(a *app) *cobra.Command {
 		a.blank()
 		return a.showTable(t)
 	}))
-	c.Aliases = []string{"describe"}
 	c.ValidArgsFunction = a.complete(zoneNames)
 	return c
 }
