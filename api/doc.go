@@ -22,7 +22,10 @@
 // answered 412 with the record as it is now in "current". PATCH takes a JSON
 // merge patch (RFC 7396) of the record's Spec type: a null takes the default
 // again, an unknown field is refused by name. A PATCH without If-Match is
-// refused; "If-Match: *" says that overwriting is meant.
+// refused; "If-Match: *" says that overwriting is meant. Every operation on a record
+// honours it ([Route].Versioned); those that make something have no version to
+// compare and refuse one. A stale edit also brings in "changes" what others did to
+// the record since. The version of a point covers the level set on it by hand.
 //
 // Any write takes ?dry_run=true: the transaction is run, its result answered
 // and nothing kept. Any POST takes an Idempotency-Key: the same key of the same

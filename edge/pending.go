@@ -43,7 +43,7 @@ func (d *Daemon) refusedLogin(login string, from netip.AddrPort) {
 		return
 	}
 	hw, err := greenhouse.ParseHardwareID(login)
-	if err != nil || string(hw) != login {
+	if err != nil || string(hw) != login || reg.HasAccount(login) {
 		return // no device: a person or a program, which login_refused tells of
 	}
 	k.Code, k.Text = "token_wrong", "it wants to join with another token than that of the window that is open"

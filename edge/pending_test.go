@@ -56,7 +56,9 @@ func TestQuarantine(t *testing.T) {
 		if _, code := last("relay-0000ffff"); code != "node_unknown" {
 			t.Errorf("as an unknown node: %s", code)
 		}
+		h.update(func(tx *store.Tx) error { _, _, err := tx.CreateAccount("grafana", nil, nil); return err })
 		knock("home-assistant", "secret") // is no device
+		knock("grafana", "secret")        // could be one, but is an account
 		if got := h.waiting(); len(got) != 2 {
 			t.Errorf("%d wait, want 2: %v", len(got), got)
 		}

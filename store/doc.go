@@ -35,6 +35,13 @@
 // empty where there was something. A restored registry leaps ahead with its
 // epoch and its sequences, for numbers given since the snapshot are in use.
 //
+// # What is kept of the past
+//
+// Of each node the last 20 configurations (revisions.go), with who made them and what
+// the node said, and of each channel the last 20 calibrations (calibrate.go); the
+// last swap by which a node came into its place, to undo it (swap.go). Everything
+// else of the past is in the journal.
+//
 // # Failure
 //
 // After any failed commit (but one: a full registry, which bbolt refuses before

@@ -105,6 +105,12 @@ func (r *Registry) ZoneNodes(z greenhouse.ZoneID) []*greenhouse.Node { return r.
 // StoppedZone reports whether a zone is under an emergency stop, its own or the site's.
 func (r *Registry) StoppedZone(z greenhouse.ZoneID) bool { return r.StopAll || r.Stopped[z] }
 
+// HasAccount reports whether there is an account of that name.
+func (r *Registry) HasAccount(name string) bool {
+	_, ok := r.accounts[name]
+	return ok
+}
+
 // HasLoggedIn reports whether a node has ever logged in with its own secret.
 func (r *Registry) HasLoggedIn(uid greenhouse.UID) bool {
 	c, ok := r.credentials[string(uid)]
