@@ -77,21 +77,28 @@ func (c *composer) settle() {
 	case p.boot == boot && p.rows < c.o.HeadReadings/4 && !c.crowded.Load():
 		return
 	default:
-		first := p.first()
-		c.settled = &settling{false, max(first.at, p.floor+1, earliest) - first.up}
+		first, last := p.ends()
+		base := max(first.at, p.floor+1, earliest) - first.up
+		if c.trusted { // they are of an earlier boot, which ended before this one began
+			base = min(base, c.now-up-1-last.up)
+		}
+		c.settled = &settling{false, base}
 		c.crowded.Store(false)
 	}
 	c.frame = appendSettling(c.frame, *c.settled)
 }
 
-// first returns the reading that arrived first.
-func (p *pen) first() (first penned) {
+// ends returns the readings that arrived first and last.
+func (p *pen) ends() (first, last penned) {
 	for i, s := range p.series {
 		if i == 0 || s.pen[0].up < first.up {
 			first = s.pen[0]
 		}
+		if x := s.pen[len(s.pen)-1]; i == 0 || x.up > last.up {
+			last = x
+		}
 	}
-	return first
+	return first, last
 }
 
 // retime gives a batch whose readings were stamped with an untrusted arrival the
@@ -191,6 +198,7 @@ func (a *applier) pen(s *series, r row, up int64, str *stream) {
 	if a.known == nil {
 		a.stored++
 		a.st.readings++
+		a.st.newest = max(a.st.newest, r.at)
 	}
 }
 
@@ -200,7 +208,7 @@ func (a *applier) settle(h settling) {
 	if p.rows == 0 {
 		return
 	}
-	first := p.first()
+	first, _ := p.ends()
 	told := Restamped{Known: h.known, Readings: p.rows, Shift: time.Duration(h.base+first.up-first.at) * time.Millisecond}
 	told.From, told.To = maxTime, 0
 	spans := map[*node]greenhouse.Gap{}

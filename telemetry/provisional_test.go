@@ -239,6 +239,30 @@ func TestRebootBeforeTheClockWasKnown(t *testing.T) {
 	shut(t, m.e)
 }
 
+// TestRebootFromAWrongFuture: where the next boot knows the time, what was sent
+// before it cannot be of later.
+func TestRebootFromAWrongFuture(t *testing.T) {
+	m := newMachine(t)
+	m.set(m.truth.AddDate(80, 0, 0), false)
+	m.start()
+	m.send("a/x", 1)
+	m.pass(10 * time.Minute)
+	sent := m.send("a/x", 2)
+	m.pass(time.Hour)
+	m.reboot(m.truth)
+	m.trusted = true
+	m.maintain()
+	got := times(t, m.e, "a/x")
+	booted := m.truth.Add(-m.up)
+	if got[2]-got[1] != 600_000 || got[2] < sent || got[2] >= greenhouse.MillisOf(booted) {
+		t.Errorf("guessed times are %v; the second is of %v, and the boot at %v", got, sent.Time(), booted)
+	}
+	if l, _ := m.e.Latest("a/x"); l.At != got[2] {
+		t.Errorf("latest is %+v", l)
+	}
+	shut(t, m.e)
+}
+
 // TestAClockThatWasRight is only trusted late: nothing is moved and nothing told.
 func TestAClockThatWasRight(t *testing.T) {
 	m := newMachine(t)
@@ -249,6 +273,31 @@ func TestAClockThatWasRight(t *testing.T) {
 	m.maintain()
 	if got := times(t, m.e, "a/x"); got[1] != at || len(m.told) != 0 || m.e.Gaps("a/x", 0, 1<<60) != nil || m.e.Stats().Provisional != 0 {
 		t.Errorf("times %v, told %v, gaps %v", got, m.told, m.e.Gaps("a/x", 0, 1<<60))
+	}
+	shut(t, m.e)
+}
+
+// TestHistoryBeforeTheClockIsKnown: a new machine shows what it has as finely as
+// any other.
+func TestHistoryBeforeTheClockIsKnown(t *testing.T) {
+	m := newMachine(t)
+	m.set(year1970(), false)
+	m.start()
+	for i := range 6 {
+		m.send("a/x", float64(i))
+		m.pass(time.Minute)
+	}
+	r, err := m.e.History(context.Background(), telemetry.Query{Point: "a/x", From: greenhouse.MillisOf(year1970()), To: m.wall.ms()})
+	if err != nil || r.Step != telemetry.StepRaw || len(r.Samples) != 6 {
+		t.Errorf("%v, %s, %d samples, want 6 raw ones", err, r.Step, len(r.Samples))
+	}
+	if s := m.e.Stats(); s.Newest != r.Samples[5].TS {
+		t.Errorf("the newest is of %v", s.Newest)
+	}
+	m.set(m.truth, true)
+	m.maintain()
+	if s := m.e.Stats(); s.Newest > m.wall.ms() || s.Newest < m.wall.ms()-70_000 {
+		t.Errorf("the newest is of %v", s.Newest.Time())
 	}
 	shut(t, m.e)
 }
