@@ -379,6 +379,35 @@ func TestReceiveMaximumIsKeptAndComesBack(t *testing.T) {
 	}
 }
 
+func TestMessageTooLargeForItsClientHoldsUpNoOther(t *testing.T) {
+	// Plain mochi: small messages are stuck behind one over the client's Maximum Packet Size.
+	h := start(t)
+	c := h.login(5, nodeA, func(h *hello) { h.props = []byte{0x27, 0, 0, 0, 200} })
+	topic := "gh/n/" + nodeA + "/cmd"
+	c.subscribe(topic)
+	for i := range 50 {
+		payload := fmt.Sprint(i)
+		if i%10 == 3 {
+			payload = strings.Repeat("x", 500)
+		}
+		err := h.PublishCommand(nodeA, topic, []byte(payload), nil)
+		if large := len(payload) > 200; (err != nil) != large {
+			t.Errorf("message %d of %d bytes: %v", i, len(payload), err)
+		}
+	}
+	for i := range 50 {
+		if i%10 == 3 {
+			continue
+		}
+		_, payload, id, _ := c.message()
+		if payload != fmt.Sprint(i) {
+			t.Fatalf("got %q, want %d", payload, i)
+		}
+		c.send(0x40, 2, byte(id>>8), byte(id))
+	}
+	c.ping()
+}
+
 func TestSessionsAreAlwaysClean(t *testing.T) {
 	// Plain mochi: on resume messages come in random order, Receive Maximum is ignored, in-flight
 	// entries leak (#519, #545), a SUBSCRIBE with an id that is in flight is refused.

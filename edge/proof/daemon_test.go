@@ -71,7 +71,7 @@ func reach(t testing.TB, mqtt, socket string) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	return &house{t: t, mqtt: sim.MQTT{Address: mqtt}, client: c}
+	return &house{t: t, mqtt: sim.MQTT{Address: mqtt, Timeout: soon}, client: c}
 }
 
 func (h *house) ctx() context.Context { return h.t.Context() }
