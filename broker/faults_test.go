@@ -136,6 +136,24 @@ func TestSilenceBeforeLogin(t *testing.T) {
 	}
 }
 
+// TestDeadlineOfTheLoginEndsWithIt needs a real socket: its deadlines are not those
+// of a connection in memory.
+func TestDeadlineOfTheLoginEndsWithIt(t *testing.T) {
+	const deadline = 300 * time.Millisecond
+	h := start(t, func(o *broker.Options, _ *recorder) { o.Limits.ConnectTimeout = deadline })
+	accepted := time.Now()
+	c := h.login(4, nodeA)
+	c.subscribe("gh/n/" + nodeA + "/cmd")
+	<-time.After(time.Until(accepted.Add(2 * deadline)))
+	c.ping()
+	c.send(c.pub(2, 1, "gh/n/"+nodeA+"/telemetry", "x")...)
+	c.want(4)
+	if err := h.PublishCommand(nodeA, "gh/n/"+nodeA+"/cmd", []byte("x"), nil); err != nil {
+		t.Fatal(err)
+	}
+	c.message()
+}
+
 func TestConnectionsAreCountedAtAccept(t *testing.T) {
 	// Plain mochi: MaximumClients counts logins only, so silent sockets are free.
 	h := start(t, func(o *broker.Options, _ *recorder) { o.Limits.Connections = 3 })
