@@ -6,6 +6,9 @@ import "math"
 // learned may be wrong, and nothing would tell.
 const limpMost = 0.8
 
+// limpOver is how much more than twice what was usual at this hour it may be.
+const limpOver = 0.3
+
 // limps reports whether heat and vents go by what was learned of the house: the
 // zone has a sensor of the air temperature, but neither it nor a backup tells
 // anything. After a start sensors get the time of a lost value to be heard.
@@ -17,16 +20,22 @@ func (st *State) limps() bool {
 // limpHeat returns the share of full heat that should hold the set-point, and
 // why: by the weather, else what was given in this hour on the last days.
 func (st *State) limpHeat() (u float64, why reason, num float64) {
-	l := &st.learned
+	l, usual, h := &st.learned, math.NaN(), st.hourNow()
+	if h >= 0 && l.hours[h].days > 0 {
+		usual = float64(l.hours[h].heat)
+	}
 	if out := st.value(outTemp); !math.IsNaN(out) {
-		sun := st.sunshine()
+		sun, most := st.sunshine(), limpMost
 		if math.IsNaN(sun) {
 			sun = 0
 		}
-		return clamp(l.balance(st.aim.heat, out, sun), 0, limpMost), whyLimpWeather, out
+		if !math.IsNaN(usual) { // a station that is wrong as well must not cook the crop in summer
+			most = min(most, limpOver+2*usual)
+		}
+		return clamp(l.balance(st.aim.heat, out, sun), 0, most), whyLimpWeather, out
 	}
-	if h := st.hourNow(); h >= 0 && l.hours[h].days > 0 {
-		return clamp(float64(l.hours[h].heat), 0, limpMost), whyLimpHour, float64(h)
+	if !math.IsNaN(usual) {
+		return clamp(usual, 0, limpMost), whyLimpHour, float64(h)
 	}
 	return 0, whyNone, 0
 }

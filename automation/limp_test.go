@@ -208,3 +208,20 @@ func TestLearningStaysWithinBounds(t *testing.T) {
 		}
 	})
 }
+
+// TestLimpHomeBelievesNoAbsurdWeather: after summer days without heat a station
+// that says −30 °C, in the same hour as the air sensor is lost, gets little.
+func TestLimpHomeBelievesNoAbsurdWeather(t *testing.T) {
+	g := newGrower(t, sim.Hobby30(), time.Date(2026, 7, 10, 0, 0, 0, 0, time.UTC), 6, "air_temp", "air_rh", "outside_temp", "solar", "heater", "vent")
+	g.target(greenhouse.Heating, 12, 12)
+	g.live(30*time.Hour, false)
+	g.lost("air_temp", "air_rh", "outside_temp")
+	g.house.in.Sensors[2].Heard = true
+	g.run(20*time.Minute, func() {
+		s := &g.house.in.Sensors[2]
+		s.Latest = greenhouse.Latest{Reading: greenhouse.Reading{Point: s.Point.ID, At: greenhouse.MillisOf(g.now), Value: -30}, Seen: g.now}
+	})
+	if got := g.want("heater").Terms["demand"]; got > 0.31 || got == 0 {
+		t.Errorf("asks for %.2f of full heat in July", got)
+	}
+}
