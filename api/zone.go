@@ -104,6 +104,9 @@ type Actuator struct {
 	Since      greenhouse.Millis       `json:"since" doc:"when the level last changed"`
 	Override   *greenhouse.Override    `json:"override,omitempty"`
 	Command    greenhouse.CommandState `json:"command,omitempty" doc:"state of the command now open"`
+	RanH       float64                 `json:"ran_h" doc:"hours on in all, for maintenance"`
+	Starts     uint64                  `json:"starts" doc:"starts in all, of vents and screens moves"`
+	StartsHour int                     `json:"starts_hour" doc:"those of the last hour"`
 }
 
 // Why explains the level of an actuator.

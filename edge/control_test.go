@@ -9,6 +9,7 @@ import (
 
 	"greenhouse"
 	"greenhouse/actuation"
+	"greenhouse/api"
 	"greenhouse/edge"
 	"greenhouse/sim"
 	"greenhouse/store"
@@ -283,6 +284,13 @@ func TestSilentSensor(t *testing.T) {
 		hold := time.Duration(300) * time.Second
 		until(t, hold+2*time.Minute, "it limps home", func() bool { return g.raised(greenhouse.ZoneSource("north"), "climate_blind") })
 		pass(time.Minute)
+		var zone api.Zone
+		g.must("GET", "/zones/north", nil, &zone)
+		for _, x := range zone.Actuators {
+			if x.Point == heater && (x.RanH <= 0 || x.Starts == 0) {
+				t.Errorf("its hours are not told: %+v", x)
+			}
+		}
 		if v, _ := g.Actuators().Verdict(heater); v.Terms["demand"] > 0.8 || v.Terms["loss_per_k"] == 0 {
 			t.Errorf("without a temperature it heats by %+v", v.Terms)
 		}

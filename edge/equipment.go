@@ -177,7 +177,7 @@ func (a drives) Level(p greenhouse.PointID) server.Level {
 	if !ok {
 		return server.Level{}
 	}
-	out := server.Level{Online: l.Online, LeaseUntil: l.LeaseUntil, Command: l.State}
+	out := server.Level{Online: l.Online, LeaseUntil: l.LeaseUntil, Command: l.State, Ran: l.Ran, Starts: l.Starts, StartsHour: l.StartsHour}
 	if l.Decided {
 		out.Desired = api.Num(l.Desired)
 	}

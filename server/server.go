@@ -68,6 +68,9 @@ type Level struct {
 	Reported   *float64 // nil: unknown
 	LeaseUntil greenhouse.Millis
 	Command    greenhouse.CommandState // of the command open now, "" for none
+	Ran        time.Duration           // on in all
+	Starts     uint64                  // in all
+	StartsHour int                     // in the last hour
 }
 
 // Actuation is what the API needs of the room that drives equipment.

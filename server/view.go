@@ -245,6 +245,7 @@ func (v *view) actuator(p *greenhouse.Point) api.Actuator {
 	a := api.Actuator{
 		Point: p.ID, Name: p.Name, Class: p.Class, Node: p.Node, Online: online,
 		Level: level.Desired, Reported: level.Reported, LeaseUntil: level.LeaseUntil, Command: level.Command, Override: v.reg.Overrides[p.ID],
+		RanH: math.Round(level.Ran.Hours()*100) / 100, Starts: level.Starts, StartsHour: level.StartsHour,
 	}
 	if verdict, ok := v.s.Actuation.Verdict(p.ID); ok {
 		a.Owner, a.Reason, a.Since = verdict.Winner.Owner, verdict.Winner.Reason, verdict.Since

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -119,8 +120,16 @@ func newZoneGet(a *app) *cobra.Command {
 		}
 		a.blank()
 		t := table{columns: []string{"ACTUATOR", "LEVEL", "REPORTED", "OWNER", "LEASE", "REASON"}, empty: "no actuators"}
+		wide := a.output == "wide"
+		if wide { // what maintenance asks for
+			t.columns = slices.Insert(t.columns, 5, "HOURS", "STARTS")
+		}
 		for _, x := range z.Actuators {
-			t.rows = append(t.rows, []string{string(x.Name), level(x.Level), level(x.Reported), x.Owner, in(x.LeaseUntil, a.now()), x.Reason})
+			row := []string{string(x.Name), level(x.Level), level(x.Reported), x.Owner, in(x.LeaseUntil, a.now()), x.Reason}
+			if wide {
+				row = slices.Insert(row, 5, strconv.FormatFloat(x.RanH, 'f', 1, 64), strconv.FormatUint(x.Starts, 10))
+			}
+			t.rows = append(t.rows, row)
 		}
 		if err := a.showTable(t); err != nil {
 			return err
