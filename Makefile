@@ -29,7 +29,7 @@ test: ## run all tests
 check: lint test ## lint, then all tests
 
 race: ## run the tests of the concurrent rooms under the race detector
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m -skip 'DayOfFaults|SlowDisk|Bench' $(RACE)
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m -skip 'DayOfFaults|SlowDisk|AThousandNodes|Bench' $(RACE)
 
 sim: ## run every scenario
 	$(GO) test -run 'Scenario|Demo|Run' -v ./sim ./edge

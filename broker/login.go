@@ -55,7 +55,6 @@ func (b *Broker) login(c *conn, pk *packets.Packet) error {
 		return b.noPlace(c, err)
 	}
 	simplify(pk, c.sess.key)
-	_ = c.raw.SetWriteDeadline(time.Time{}) // that of the login, before anything is written: see flush
 	return nil
 }
 
