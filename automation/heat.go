@@ -264,8 +264,26 @@ func (st *State) drive(u float64, because, later clause) {
 				h.stage = 0
 			}
 		}
+		if why.why == whyHeatPI && !d.spec.Modulating {
+			why.why = st.inRuns(d, part)
+		}
 		st.want(i, slotLoop, "heating", level, why.why, why.a, why.b, why.c)
 	}
+}
+
+// inRuns says whether a heater that is switched in proportion runs or pauses, and
+// how long it will at least.
+func (st *State) inRuns(d *device, part float64) reason {
+	sd, p := switching(&d.spec), &d.pulses
+	switch {
+	case p.On && part < 1:
+		st.timer(roleHeater, "run", (sd.MinOn - p.Since).Seconds())
+		return whyHeatRun
+	case !p.On && part > 0:
+		st.timer(roleHeater, "pause", (sd.MinOff - p.Since).Seconds())
+		return whyHeatPause
+	}
+	return whyHeatPI
 }
 
 // lead has the heater go first that ran least; it changes only while all are off.

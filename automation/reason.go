@@ -15,6 +15,8 @@ const (
 	whyHeatOff
 	whyHeatRests
 	whyHeatPI
+	whyHeatRun
+	whyHeatPause
 	whyHeatWaits
 	whyHeatHeld
 	whyHeatNext
@@ -167,6 +169,10 @@ func (r reason) other() (string, int) {
 	switch r {
 	case whyHeatPI:
 		return "air %.1f °C against %.1f °C asks for %.1f of full heat", 1
+	case whyHeatRun:
+		return "air %.1f °C against %.1f °C asks for %.1f of full heat, given in runs and pauses: it runs", 1
+	case whyHeatPause:
+		return "air %.1f °C against %.1f °C asks for %.1f of full heat, given in runs and pauses: it pauses", 1
 	case whyVentHumid:
 		return "humidity %.0f %% is too high: vents stay open a little", 0
 	case whyFanPurge:
