@@ -93,6 +93,7 @@ func TestQuarantine(t *testing.T) {
 		}
 		h.must("POST", "/pending/"+hardware+"/adopt", map[string]any{"type": "ph"}, &made)
 		h.login(string(ph), made.Secret)
+		pass(time.Second) // the session is told of after the CONNACK
 		knock(string(ph), "not its secret")
 		if p, code := last(string(ph)); code != "secret_wrong" || p.Node != ph {
 			t.Errorf("a node with another secret: %s, %+v", code, p)
@@ -101,6 +102,7 @@ func TestQuarantine(t *testing.T) {
 			t.Errorf("adopt a node: %d", got)
 		}
 		h.login(string(ph), made.Secret)
+		pass(time.Second) // the session is told of after the CONNACK
 		if _, ok := h.waiting()[string(ph)]; ok {
 			t.Error("it still waits after it logged in")
 		}
