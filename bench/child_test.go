@@ -82,7 +82,7 @@ func child(t *testing.T, j job) (o outcome, err error) {
 	if err != nil {
 		return o, err
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // filling PostgreSQL takes most of one on a busy machine
 	defer cancel()
 	c := exec.CommandContext(ctx, os.Args[0])
 	c.Env = append(os.Environ(), childEnv+"="+string(text))
