@@ -132,12 +132,17 @@ func (s site) do(c call, secret string) (site, answer) {
 		return s.register(c, secret)
 	case login:
 		return s.login(c)
-	case swap:
-		return s.swap(c)
-	case undo:
-		return s.undo(c)
 	}
 	n := &s.nodes[c.device]
+	if c.verb == swap || c.verb == undo {
+		switch {
+		case n.known && c.version != 0 && c.version != n.version:
+			return s, answer{code: "version_stale", version: n.version}
+		case c.verb == swap:
+			return s.swap(c)
+		}
+		return s.undo(c)
+	}
 	if !n.known {
 		return s, answer{code: "node_not_found"}
 	}

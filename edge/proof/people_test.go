@@ -83,7 +83,7 @@ func (b *board) next(r *rand.Rand, k *crowd, person, i int) call {
 		c.name = ""
 	}
 	switch c.verb {
-	case edit, assign, unassign, decommission:
+	case edit, assign, unassign, decommission, swap, undo, rotate:
 		if r.IntN(3) > 0 && !k.unseen {
 			c.version = b.versions[c.device] // 0 if nobody has seen it
 		}
