@@ -3,6 +3,7 @@ package actuation
 import (
 	"encoding/json"
 	"math"
+	"strings"
 	"time"
 
 	"greenhouse"
@@ -135,10 +136,31 @@ func (c *Controller) issue(o *order, now time.Time) {
 	c.orders[o.cmd.ID] = o
 	c.stats.Issued++
 	c.mark(o)
-	c.event(o, "command_issued", now)
+	if !o.routine(now) {
+		c.event(o, "command_issued", now)
+	}
 	if c.nodeOf(o.cmd.Node).online {
 		c.post(o)
 	}
+}
+
+// routine reports whether an order is one more of a kind that was told of lately: a
+// loop that switches in proportion gives thousands a day, which would drive all
+// else out of the journal. The record of the command is kept all the same, and what
+// goes wrong with it is told.
+func (o *order) routine(now time.Time) bool {
+	a := o.a
+	if a == nil || o.cmd.Op != greenhouse.OpSet || !strings.HasPrefix(o.cmd.Cause, causePrefix(greenhouse.PriorityLoop)) {
+		return false
+	}
+	if at, ok := a.toldOf[o.cmd.Cause]; ok && now.Sub(at) < tellEvery {
+		return true
+	}
+	if a.toldOf == nil {
+		a.toldOf = map[string]time.Time{}
+	}
+	a.toldOf[o.cmd.Cause] = now
+	return false
 }
 
 // supersede ends an order that another one replaces.

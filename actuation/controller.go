@@ -128,7 +128,8 @@ type actuator struct {
 	tryStop    bool // the safe level is ordered by stop, as a set was refused
 	dead       bool // no longer in the plant
 	told       bool
-	raised     uint16 // conditions ever raised, by bit
+	toldOf     map[string]time.Time // causes of levels that loops ordered: when command_issued told of them last
+	raised     uint16               // conditions ever raised, by bit
 }
 
 // New returns a controller over no actuators: [Controller.Sync] brings them.

@@ -73,3 +73,23 @@ func TestFlappingNodeIsNotToldAnewEachTime(t *testing.T) {
 		t.Errorf("got %+v, want its level known once it answers", l)
 	}
 }
+
+// TestALoopThatPulsesIsToldOfOnceInAWhile: thousands of pulses a day leave a few
+// hundred events; each command has its record all the same.
+func TestALoopThatPulsesIsToldOfOnceInAWhile(t *testing.T) {
+	w := newWorld(t)
+	w.add(heater, greenhouse.ClassHeaterSSR)
+	for i := range 240 { // an hour of pulses of 15 s
+		w.want(heater, float64(i%2))
+		w.run(15 * time.Second)
+	}
+	told := 0
+	for _, code := range w.store.codes() {
+		if code == "command_issued" {
+			told++
+		}
+	}
+	if told < 6 || told > 8 || len(w.store.commands) < 200 {
+		t.Errorf("got %d events for %d commands, want one in ten minutes", told, len(w.store.commands))
+	}
+}

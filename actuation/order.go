@@ -24,6 +24,7 @@ const (
 	toleranceStep = 0.02             // levels nearer than this are the same
 	rememberIDs   = 4096
 	maxEvents     = 10000
+	tellEvery     = 10 * time.Minute // between two events of one loop driving one actuator
 )
 
 // MaxOrders is how many pulses and orders by hand may be open at once.
