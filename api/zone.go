@@ -103,6 +103,7 @@ type Actuator struct {
 	Reason     string                  `json:"reason" doc:"one clause"`
 	Since      greenhouse.Millis       `json:"since" doc:"when the level last changed"`
 	Override   *greenhouse.Override    `json:"override,omitempty"`
+	Version    uint64                  `json:"version" doc:"of the point, its override included"`
 	Command    greenhouse.CommandState `json:"command,omitempty" doc:"state of the command now open"`
 	RanH       float64                 `json:"ran_h" doc:"hours on in all, for maintenance"`
 	Starts     uint64                  `json:"starts" doc:"starts in all, of vents and screens moves"`

@@ -108,6 +108,7 @@ type driven struct {
 	command            greenhouse.CommandState
 	node               greenhouse.UID
 	override, overrode greenhouse.Millis
+	version            uint64
 }
 
 func newLooker(s *Server, zone greenhouse.ZoneID) *looker {
@@ -167,7 +168,7 @@ func same(a, b float64) bool { return a == b || a != a && b != b }
 func (l *looker) lookActuator(v *view, p *greenhouse.Point, msg *api.Live) {
 	a := v.actuator(p)
 	now := driven{
-		lease: a.LeaseUntil, since: a.Since, owner: a.Owner, online: a.Online, command: a.Command, node: a.Node,
+		lease: a.LeaseUntil, since: a.Since, owner: a.Owner, online: a.Online, command: a.Command, node: a.Node, version: a.Version,
 		hasLevel: a.Level != nil, hasNode: a.Reported != nil,
 	}
 	if a.Level != nil {

@@ -244,7 +244,7 @@ func (v *view) actuator(p *greenhouse.Point) api.Actuator {
 	online, _ := v.s.Presence.Presence(p.Node)
 	a := api.Actuator{
 		Point: p.ID, Name: p.Name, Class: p.Class, Node: p.Node, Online: online,
-		Level: level.Desired, Reported: level.Reported, LeaseUntil: level.LeaseUntil, Command: level.Command, Override: v.reg.Overrides[p.ID],
+		Level: level.Desired, Reported: level.Reported, LeaseUntil: level.LeaseUntil, Command: level.Command, Override: v.reg.Overrides[p.ID], Version: p.Version,
 		RanH: math.Round(level.Ran.Hours()*100) / 100, Starts: level.Starts, StartsHour: level.StartsHour,
 	}
 	if verdict, ok := v.s.Actuation.Verdict(p.ID); ok {

@@ -26,7 +26,7 @@ func overrideDialog(a api.Actuator, v view) *dialog {
 		title: "override " + string(a.Point) + ":", hint: "30% 1h drying after spraying · on · off · release   (2h unless said, 24h at most)",
 		parse: func(text string) (*action, error) {
 			if text == "release" {
-				return releaseAction(a.Point), nil
+				return releaseAction(a), nil
 			}
 			r, err := parseOverride(text)
 			if err != nil {
@@ -37,11 +37,11 @@ func overrideDialog(a api.Actuator, v view) *dialog {
 	}
 }
 
-func releaseAction(p greenhouse.PointID) *action {
+func releaseAction(a api.Actuator) *action {
 	return &action{
-		say: fmt.Sprintf("give %s back to automation?", p),
+		say: fmt.Sprintf("give %s back to automation?", a.Point),
 		run: func(ctx context.Context, src Source) (string, error) {
-			return fmt.Sprintf("%s is back with automation", p), src.ReleaseOverride(ctx, p, client.Write{})
+			return fmt.Sprintf("%s is back with automation", a.Point), src.ReleaseOverride(ctx, a.Point, client.Write{IfVersion: a.Version})
 		},
 	}
 }
@@ -54,7 +54,7 @@ func overrideAction(a api.Actuator, r api.OverrideRequest, v view) *action {
 		say = fmt.Sprintf("set %s, which knows on and off only, to %s by hand for %s, until %s, because: %s?", a.Point, level(&r.Value), short(lasts), v.date(v.now.Add(lasts)), r.Reason)
 	}
 	return &action{say: say, run: func(ctx context.Context, src Source) (string, error) {
-		o, err := src.SetOverride(ctx, a.Point, r, client.Write{Reason: r.Reason})
+		o, err := src.SetOverride(ctx, a.Point, r, client.Write{IfVersion: a.Version, Reason: r.Reason})
 		return fmt.Sprintf("%s is %s by hand until %s", a.Point, level(&o.Value), v.date(o.ExpiresAt)), err
 	}}
 }
@@ -229,7 +229,7 @@ func shelveAction(a api.Alarm, d time.Duration) *action {
 		say, done = fmt.Sprintf("show %s of %s again?", a.Code, a.Source), a.Code+" is shown again"
 	}
 	return &action{say: say, run: func(ctx context.Context, src Source) (string, error) {
-		_, err := src.ShelveAlarm(ctx, a.ID, api.ShelveRequest{ForS: int(d.Seconds())}, client.Write{})
+		_, err := src.ShelveAlarm(ctx, a.ID, api.ShelveRequest{ForS: int(d.Seconds())}, client.Write{IfVersion: a.Version})
 		return done, err
 	}}
 }
@@ -242,7 +242,7 @@ func ackDialog(a api.Alarm, v view) *dialog {
 		say += " It stays open until its condition clears."
 	}
 	return &dialog{sure: &action{say: say, run: func(ctx context.Context, src Source) (string, error) {
-		_, err := src.AckAlarm(ctx, a.ID, client.Write{})
+		_, err := src.AckAlarm(ctx, a.ID, client.Write{IfVersion: a.Version})
 		return fmt.Sprintf("%s of %s is acknowledged", a.Code, a.Source), err
 	}}}
 }

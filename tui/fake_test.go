@@ -42,6 +42,12 @@ type fake struct {
 	called chan struct{}
 }
 
+// What the records of the fake have been changed to.
+const (
+	pointVersion = 7
+	alarmVersion = 3
+)
+
 func newFake() *fake {
 	return &fake{live: make(chan any, 16), events: make(chan api.Event, 64), called: make(chan struct{}, 64)}
 }
@@ -165,7 +171,19 @@ func (f *fake) written() []string {
 	return slices.Clone(f.calls)
 }
 
-func (f *fake) AckAlarm(_ context.Context, id string, _ client.Write) (api.Alarm, error) {
+// seen refuses a write that does not name the version on the screen: it could undo
+// what somebody else has just done.
+func seen(w client.Write, version uint64) error {
+	if w.IfVersion != version {
+		return &greenhouse.StaleError{Had: w.IfVersion, Have: version}
+	}
+	return nil
+}
+
+func (f *fake) AckAlarm(_ context.Context, id string, w client.Write) (api.Alarm, error) {
+	if err := seen(w, alarmVersion); err != nil {
+		return api.Alarm{}, err
+	}
 	f.mu.Lock()
 	for i := range f.alarms {
 		if f.alarms[i].ID == id {
@@ -176,16 +194,25 @@ func (f *fake) AckAlarm(_ context.Context, id string, _ client.Write) (api.Alarm
 	return api.Alarm{}, f.wrote("ack %s", id)
 }
 
-func (f *fake) ShelveAlarm(_ context.Context, id string, r api.ShelveRequest, _ client.Write) (api.Alarm, error) {
+func (f *fake) ShelveAlarm(_ context.Context, id string, r api.ShelveRequest, w client.Write) (api.Alarm, error) {
+	if err := seen(w, alarmVersion); err != nil {
+		return api.Alarm{}, err
+	}
 	return api.Alarm{}, f.wrote("shelve %s %ds", id, r.ForS)
 }
 
 func (f *fake) SetOverride(_ context.Context, id greenhouse.PointID, r api.OverrideRequest, w client.Write) (api.Override, error) {
+	if err := seen(w, pointVersion); err != nil {
+		return api.Override{}, err
+	}
 	o := api.Override{Point: id, Value: r.Value, Reason: r.Reason, ExpiresAt: ms(time.Duration(r.ForS) * time.Second)}
 	return o, f.wrote("override %s %g %ds %q %q", id, r.Value, r.ForS, r.Reason, w.Reason)
 }
 
-func (f *fake) ReleaseOverride(_ context.Context, id greenhouse.PointID, _ client.Write) error {
+func (f *fake) ReleaseOverride(_ context.Context, id greenhouse.PointID, w client.Write) error {
+	if err := seen(w, pointVersion); err != nil {
+		return err
+	}
 	return f.wrote("release %s", id)
 }
 
@@ -214,9 +241,9 @@ func garden() (*fake, api.Live, []api.Event) {
 	f.zones[2].DayFrom, f.zones[2].DayUntil = "sunrise-0:30", "sunset"
 	f.nodes = gardenNodes()
 	f.alarms = []api.Alarm{
-		{ID: "a1", Source: "point/north/co2", Code: "value_high", Severity: greenhouse.Warning, State: greenhouse.AlarmRaised, Acked: true, AckedBy: "jan", Count: 3, FirstSeen: ms(-3 * time.Hour), LastSeen: ms(-time.Minute), Text: "co2 is 1540 ppm, above 1400"},
-		{ID: "a2", Source: "zone/north", Code: "frost_guard", Severity: greenhouse.Critical, State: greenhouse.AlarmRaised, Count: 1, FirstSeen: ms(-7 * time.Minute), LastSeen: ms(-time.Minute), Text: "the air is 3.8 °C, below the frost limit of 4 °C; heat is forced"},
-		{ID: "a3", Source: "node/clim-a4cf12b3de02", Code: "node_offline", Severity: greenhouse.Warning, State: greenhouse.AlarmCleared, Count: 12, FirstSeen: ms(-26 * time.Hour), LastSeen: ms(-2 * time.Hour), Text: "not heard for 95 s"},
+		{ID: "a1", Version: alarmVersion, Source: "point/north/co2", Code: "value_high", Severity: greenhouse.Warning, State: greenhouse.AlarmRaised, Acked: true, AckedBy: "jan", Count: 3, FirstSeen: ms(-3 * time.Hour), LastSeen: ms(-time.Minute), Text: "co2 is 1540 ppm, above 1400"},
+		{ID: "a2", Version: alarmVersion, Source: "zone/north", Code: "frost_guard", Severity: greenhouse.Critical, State: greenhouse.AlarmRaised, Count: 1, FirstSeen: ms(-7 * time.Minute), LastSeen: ms(-time.Minute), Text: "the air is 3.8 °C, below the frost limit of 4 °C; heat is forced"},
+		{ID: "a3", Version: alarmVersion, Source: "node/clim-a4cf12b3de02", Code: "node_offline", Severity: greenhouse.Warning, State: greenhouse.AlarmCleared, Count: 12, FirstSeen: ms(-26 * time.Hour), LastSeen: ms(-2 * time.Hour), Text: "not heard for 95 s"},
 	}
 	f.why = gardenWhy()
 	return f, gardenLive(f), gardenEvents()
@@ -278,7 +305,7 @@ func gardenLive(f *fake) api.Live {
 		}
 		act := func(name greenhouse.ChannelName, level float64, owner, reason string) {
 			l.Actuators = append(l.Actuators, api.Actuator{Point: greenhouse.ZonePoint(z.ID, name, 1), Name: name, Class: greenhouse.ClassFan, Online: true, Level: ptr(level), Reported: ptr(level),
-				LeaseUntil: ms(47 * time.Second), Owner: owner, Reason: reason, Since: ms(-9 * time.Minute)})
+				LeaseUntil: ms(47 * time.Second), Version: pointVersion, Owner: owner, Reason: reason, Since: ms(-9 * time.Minute)})
 		}
 		act("heater", []float64{1, 0, 0}[i], "frost", "air is below the frost limit")
 		act("vent", []float64{0, 0.35, 0.1}[i], "venting", "humidity is above its target")

@@ -179,7 +179,7 @@ func TestAcknowledgeAnAlarm(t *testing.T) {
 func TestTheCursorStaysOnItsAlarm(t *testing.T) {
 	s := begin(t, tui.Options{}).keys("3", "down").sees("›warning  cleared no")
 	s.f.mu.Lock()
-	s.f.alarms = append(s.f.alarms, api.Alarm{ID: "a9", Source: "site", Code: "disk_full", Severity: greenhouse.Critical, State: greenhouse.AlarmRaised, FirstSeen: ms(0), Text: "no room is left"})
+	s.f.alarms = append(s.f.alarms, api.Alarm{ID: "a9", Version: alarmVersion, Source: "site", Code: "disk_full", Severity: greenhouse.Critical, State: greenhouse.AlarmRaised, FirstSeen: ms(0), Text: "no room is left"})
 	s.f.mu.Unlock()
 	s.clock.advance(2 * time.Second)
 	s.f.events <- api.Event{Seq: 42, TS: ms(0), Code: "alarm_raised", Source: "site"}
