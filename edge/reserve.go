@@ -71,7 +71,7 @@ func (r *reserve) free(dir string) (uint64, error) {
 func freeBytes(dir string) (int64, error) {
 	var st unix.Statfs_t
 	err := unix.Statfs(dir, &st)
-	return int64(st.Bavail) * int64(st.Bsize), err // of 32 bits on 32-bit machines
+	return int64(st.Bavail) * int64(st.Bsize), err //nolint:unconvert // Bsize has 32 bits on 32-bit machines
 }
 
 // take sets the room aside.

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -80,6 +81,7 @@ type looker struct {
 	points map[greenhouse.PointID]api.LivePoint
 	values map[greenhouse.PointID]float64
 	drives map[greenhouse.PointID]driven
+	said   map[greenhouse.PointID]saying
 	zones  map[greenhouse.ZoneID]zoned
 	nodes  map[greenhouse.UID]api.LiveNode
 	latest map[greenhouse.PointID]greenhouse.Latest
@@ -96,9 +98,32 @@ type zoned struct {
 	points        [len(automation.SetPoints{})]float64 // set-points in force, in the order of the decision
 }
 
-// driven is an actuator as shown last, without its pointers, to be compared. The
-// reason is not in it: it carries figures that change with every decision, and
-// goes along when anything else changes, at the latest with the next lease.
+// saying is the reason of an actuator as shown last. It carries figures that change
+// with every decision, so it is shown anew when its words change, when anything else of
+// the actuator does, and else once in figuresEvery.
+type saying struct {
+	reason string
+	at     time.Time
+}
+
+const figuresEvery = 20 * time.Second
+
+// stale reports whether another reason is due.
+func (s saying) stale(reason string, now time.Time) bool {
+	return reason != s.reason && (now.Sub(s.at) >= figuresEvery || words(reason) != words(s.reason))
+}
+
+// words returns a reason without its figures.
+func words(reason string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r == '.' || r == '-' {
+			return -1
+		}
+		return r
+	}, reason)
+}
+
+// driven is an actuator as shown last, without its pointers, to be compared.
 type driven struct {
 	level, reported    float64
 	hasLevel, hasNode  bool
@@ -114,7 +139,7 @@ type driven struct {
 func newLooker(s *Server, zone greenhouse.ZoneID) *looker {
 	return &looker{
 		s: s, zone: zone, first: true,
-		points: map[greenhouse.PointID]api.LivePoint{}, values: map[greenhouse.PointID]float64{}, drives: map[greenhouse.PointID]driven{},
+		points: map[greenhouse.PointID]api.LivePoint{}, values: map[greenhouse.PointID]float64{}, drives: map[greenhouse.PointID]driven{}, said: map[greenhouse.PointID]saying{},
 		zones: map[greenhouse.ZoneID]zoned{}, nodes: map[greenhouse.UID]api.LiveNode{}, latest: map[greenhouse.PointID]greenhouse.Latest{},
 	}
 }
@@ -180,10 +205,10 @@ func (l *looker) lookActuator(v *view, p *greenhouse.Point, msg *api.Live) {
 	if a.Override != nil {
 		now.override, now.overrode = a.Override.ExpiresAt, a.Override.CreatedAt
 	}
-	if old, had := l.drives[p.ID]; had && old == now {
+	if old, had := l.drives[p.ID]; had && old == now && !l.said[p.ID].stale(a.Reason, v.now) {
 		return
 	}
-	l.drives[p.ID] = now
+	l.drives[p.ID], l.said[p.ID] = now, saying{a.Reason, v.now}
 	msg.Actuators = append(msg.Actuators, a)
 }
 
@@ -254,6 +279,7 @@ func (l *looker) lookGone(reg *store.Registry, msg *api.Live) {
 			delete(l.points, id)
 			delete(l.values, id)
 			delete(l.drives, id)
+			delete(l.said, id)
 			msg.Removed = append(msg.Removed, string(greenhouse.PointSource(id)))
 		}
 	}

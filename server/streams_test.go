@@ -210,6 +210,12 @@ func TestLive(t *testing.T) {
 	h.send(greenhouse.Reading{Point: "north/air_temp", At: greenhouse.MillisOf(time.Now()), Value: 20})
 	ctx, cancel := context.WithTimeout(h.ctx(), 20*time.Second)
 	defer cancel()
+	say := func(reason string) {
+		h.world.mu.Lock()
+		defer h.world.mu.Unlock()
+		h.world.verdicts["north/vent"] = greenhouse.Verdict{Point: "north/vent", Winner: greenhouse.Claim{Reason: reason}}
+	}
+	say("its zone has not been decided yet")
 	step := 0
 	for msg, err := range h.client.WatchLive(ctx, client.LiveQuery{Interval: 200 * time.Millisecond}) {
 		if err != nil {
@@ -231,6 +237,17 @@ func TestLive(t *testing.T) {
 		case 2:
 			if len(msg.Nodes) != 1 || !msg.Nodes[0].Online || len(msg.Zones) != 1 || msg.Zones[0].NodesOnline != 1 || msg.Zones[0].SetPoints[greenhouse.Heating] != 18.5 || len(msg.Points) != 0 {
 				t.Fatalf("after a node came: got %+v", msg)
+			}
+			say("it is shut: air 21.5 °C is below 24.0 °C")
+		case 3:
+			if len(msg.Actuators) != 1 || msg.Actuators[0].Reason != "it is shut: air 21.5 °C is below 24.0 °C" {
+				t.Fatalf("after another reason: got %+v", msg)
+			}
+			say("it is shut: air 21.6 °C is below 24.0 °C") // its figures alone are no news
+			h.send(greenhouse.Reading{Point: "north/air_temp", At: greenhouse.MillisOf(time.Now()) + 100, Value: 22})
+		case 4:
+			if len(msg.Points) != 1 || len(msg.Actuators) != 0 {
+				t.Fatalf("after other figures: got %+v", msg)
 			}
 			h.must(h.client.UnassignNode(h.ctx(), n.UID, client.Write{}))
 			if err := h.client.DeleteZone(h.ctx(), "north", client.Write{}); err != nil {
