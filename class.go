@@ -32,6 +32,8 @@ type ClassSpec struct {
 	MinOff        time.Duration // shortest time off
 	StartsPerHour int           // most starts (or moves) in any hour
 	MaxRun        time.Duration // longest time on without a pause
+	MaxOnHour     time.Duration // most time on within any 60 minutes
+	MaxOnDay      time.Duration // most time on within any 24 hours
 	MinStep       float64       // modulating: smallest change of level worth a move
 	MinInterval   time.Duration // modulating: shortest time between two moves
 	Lease         time.Duration // how long a level stands on the node without renewal
@@ -56,19 +58,19 @@ func (c Class) Spec() ClassSpec {
 	case ClassFan:
 		return ClassSpec{Class: c, MinOn: 120 * s, MinOff: 120 * s, StartsPerHour: 10, Lease: 120 * s}
 	case ClassLampHPS:
-		return ClassSpec{Class: c, MinOn: 900 * s, MinOff: 1200 * s, StartsPerHour: 2, MaxRun: 20 * h, Lease: 120 * s}
+		return ClassSpec{Class: c, MinOn: 900 * s, MinOff: 1200 * s, StartsPerHour: 2, MaxRun: 20 * h, MaxOnDay: 20 * h, Lease: 120 * s}
 	case ClassLampLED:
-		return ClassSpec{Class: c, MinOn: m, MinOff: m, MaxRun: 20 * h, Lease: 120 * s}
+		return ClassSpec{Class: c, MinOn: m, MinOff: m, MaxRun: 20 * h, MaxOnDay: 20 * h, Lease: 120 * s}
 	case ClassIrrigationPump:
-		return ClassSpec{Class: c, MinOn: 5 * s, MinOff: 10 * s, StartsPerHour: 30, MaxRun: 15 * m, Lease: 60 * s, Hazardous: true}
+		return ClassSpec{Class: c, MinOn: 5 * s, MinOff: 10 * s, StartsPerHour: 30, MaxRun: 15 * m, MaxOnDay: 4 * h, Lease: 60 * s, Hazardous: true}
 	case ClassDosingPump:
-		return ClassSpec{Class: c, StartsPerHour: 20, MaxRun: 30 * s, Lease: 30 * s, Hazardous: true, OneShot: true}
+		return ClassSpec{Class: c, StartsPerHour: 20, MaxRun: 30 * s, MaxOnHour: 10 * m, MaxOnDay: h, Lease: 30 * s, Hazardous: true, OneShot: true}
 	case ClassCirculation:
 		return ClassSpec{Class: c, MinOn: m, MinOff: m, StartsPerHour: 6, Lease: 120 * s, Safe: 1}
 	case ClassCO2Valve:
-		return ClassSpec{Class: c, MinOn: 10 * s, MinOff: 10 * s, StartsPerHour: 60, MaxRun: 30 * m, Lease: 60 * s, Hazardous: true}
+		return ClassSpec{Class: c, MinOn: 10 * s, MinOff: 10 * s, StartsPerHour: 60, MaxRun: 30 * m, MaxOnDay: 12 * h, Lease: 60 * s, Hazardous: true}
 	case ClassFogger:
-		return ClassSpec{Class: c, MinOn: 10 * s, MinOff: 60 * s, StartsPerHour: 30, MaxRun: 10 * m, Lease: 60 * s}
+		return ClassSpec{Class: c, MinOn: 10 * s, MinOff: 60 * s, StartsPerHour: 30, MaxRun: 10 * m, MaxOnHour: 30 * m, MaxOnDay: 8 * h, Lease: 60 * s}
 	case ClassScreen:
 		return ClassSpec{Class: c, StartsPerHour: 20, MinStep: 0.03, MinInterval: 180 * s, Lease: 120 * s, Modulating: true}
 	}

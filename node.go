@@ -45,15 +45,17 @@ type Node struct {
 
 // Channel is one measurement or output of a node.
 type Channel struct {
-	Name    ChannelName `json:"name"`
-	Kind    Kind        `json:"kind"`
-	Unit    Unit        `json:"unit,omitempty"`
-	Point   PointID     `json:"point,omitempty"`    // the point it is bound to
-	Class   Class       `json:"class,omitempty"`    // actuators
-	Safe    float64     `json:"safe"`               // actuators: level without a live reason
-	MaxOnS  int         `json:"max_on_s,omitempty"` // actuators: longest time on, s
-	MinOffS int         `json:"min_off_s,omitempty"`
-	Cal     *Linear     `json:"cal,omitempty"` // sensors: applied by the node
+	Name       ChannelName `json:"name"`
+	Kind       Kind        `json:"kind"`
+	Unit       Unit        `json:"unit,omitempty"`
+	Point      PointID     `json:"point,omitempty"`         // the point it is bound to
+	Class      Class       `json:"class,omitempty"`         // actuators
+	Safe       float64     `json:"safe"`                    // actuators: level without a live reason
+	MaxOnS     int         `json:"max_on_s,omitempty"`      // actuators: longest time on, s
+	MaxOnHourS int         `json:"max_on_hour_s,omitempty"` // actuators: most time on within any hour, s; kept by the daemon
+	MaxOnDayS  int         `json:"max_on_day_s,omitempty"`  // the same within any 24 hours
+	MinOffS    int         `json:"min_off_s,omitempty"`
+	Cal        *Linear     `json:"cal,omitempty"` // sensors: applied by the node
 
 	CalEdge    bool          `json:"cal_edge,omitempty"`   // sensors: Cal is applied by the daemon, for the node cannot
 	Comp       *Compensation `json:"comp,omitempty"`       // sensors: temperature compensation, applied by the daemon

@@ -199,9 +199,11 @@ func (c *Controller) permitPulse(o *order, a *actuator, now time.Time) error {
 		w := claims[out.Winner]
 		return greenhouse.Forbidden("refused_by_envelope", "%s (%s) forbids it: %s", w.Priority, w.Owner, w.Reason)
 	}
-	spec := a.spec
-	spec.OneShot = false
-	if r := a.eq.Permit(spec, 1, false, now); r.Limit != LimitNone {
+	dur := time.Duration(o.cmd.DurMs) * time.Millisecond
+	if dur == 0 {
+		dur = a.spec.MaxRun // how long a volume takes only the node knows
+	}
+	if r := a.eq.PermitPulse(a.spec, dur, now); r.Limit != LimitNone {
 		return greenhouse.Forbidden("refused_by_envelope", "%s of %s forbids it: %s", r.Limit, a.Point, r.reason())
 	}
 	return nil

@@ -35,6 +35,9 @@ type Options struct {
 	// State are the equipment counters of an earlier run; nil: unknown, then every
 	// device counts as switched off and started once just now.
 	State *State
+	// StateLost says that there were counters and nobody can read them: half of
+	// every budget of time on counts as used.
+	StateLost bool
 	// ClockTrusted says that the wall clock is right, so that the time between the
 	// saving of State and now counts. If not, none of it does: budgets are kept as
 	// they were.
@@ -95,15 +98,17 @@ func (o Options) defaults() Options {
 
 // Actuator is one driven point as the registry has it.
 type Actuator struct {
-	Point    greenhouse.PointID
-	Zone     greenhouse.ZoneID // "" while the node is in no zone: then people drive it by hand
-	Node     greenhouse.UID
-	Channel  greenhouse.ChannelName
-	Class    greenhouse.Class
-	Safe     float64       // level without a live reason
-	MaxOn    time.Duration // tightens the longest run of the class; 0: as the class
-	MinOff   time.Duration // lengthens the shortest time off of the class
-	LinkLoss time.Duration // how long without a link before the node goes safe; 0: 30 s
+	Point     greenhouse.PointID
+	Zone      greenhouse.ZoneID // "" while the node is in no zone: then people drive it by hand
+	Node      greenhouse.UID
+	Channel   greenhouse.ChannelName
+	Class     greenhouse.Class
+	Safe      float64       // level without a live reason
+	MaxOn     time.Duration // tightens the longest run of the class; 0: as the class
+	MaxOnHour time.Duration // tightens the time on within an hour; 0: as the class
+	MaxOnDay  time.Duration // tightens the time on within 24 hours; 0: as the class
+	MinOff    time.Duration // lengthens the shortest time off of the class
+	LinkLoss  time.Duration // how long without a link before the node goes safe; 0: 30 s
 }
 
 // spec returns the protection of the actuator: its class, tightened.
@@ -111,9 +116,14 @@ func (a Actuator) spec() greenhouse.ClassSpec {
 	s := a.Class.Spec()
 	s.Safe = unit(a.Safe)
 	s.MinOff = max(s.MinOff, a.MinOff)
-	if a.MaxOn > 0 && (s.MaxRun == 0 || a.MaxOn < s.MaxRun) {
-		s.MaxRun = a.MaxOn
+	tighten := func(d *time.Duration, most time.Duration) {
+		if most > 0 && (*d == 0 || most < *d) {
+			*d = most
+		}
 	}
+	tighten(&s.MaxRun, a.MaxOn)
+	tighten(&s.MaxOnHour, a.MaxOnHour)
+	tighten(&s.MaxOnDay, a.MaxOnDay)
 	return s
 }
 

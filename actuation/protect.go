@@ -18,6 +18,8 @@ const (
 	LimitMinOff      Limit = "min_off"         // shortest time off
 	LimitStarts      Limit = "starts_per_hour" // starts or moves in any hour
 	LimitMaxRun      Limit = "max_run"         // longest time on, then a rest
+	LimitHour        Limit = "max_on_hour"     // time on within any hour
+	LimitDay         Limit = "max_on_day"      // time on within any 24 hours
 	LimitMinStep     Limit = "min_step"        // change too small to be worth a move
 	LimitMinInterval Limit = "min_interval"    // shortest time between two moves
 	LimitOneShot     Limit = "one_shot"        // bounded doses only, never held
@@ -47,6 +49,10 @@ func (r Ruling) reason() string {
 		return fmt.Sprintf("it started as often as it may in an hour; the next start is free in %s", left)
 	case LimitMaxRun:
 		return fmt.Sprintf("it ran as long as it may; it rests for %s more", left)
+	case LimitHour:
+		return fmt.Sprintf("it was on as long as it may within an hour; time for the next run is free in %s", left)
+	case LimitDay:
+		return fmt.Sprintf("it was on as long as it may within 24 hours; time for the next run is free in %s", left)
 	case LimitMinStep:
 		return "the change is too small to be worth a move"
 	case LimitMinInterval:
@@ -70,6 +76,8 @@ type Equipment struct {
 	Starts   uint64        // starts (modulating: moves) ever
 	Ran      time.Duration // time on ever, without the run that lasts
 	recent   []time.Time   // starts of the last hour, oldest first, at most StartsPerHour
+	hour     duty          // time on within an hour, where that is limited
+	day      duty          // the same within 24 hours
 	rest     time.Time     // after the longest run: no start before
 	settle   time.Time     // after repeated reboots of the node: no start before
 }
@@ -122,6 +130,7 @@ func (e *Equipment) stopped(spec greenhouse.ClassSpec, now time.Time) {
 	e.OffSince = now
 	run := max(0, now.Sub(e.OnSince))
 	e.Ran += run
+	e.ran(spec, e.OnSince, now)
 	if spec.MaxRun > 0 && run >= spec.MaxRun {
 		e.rest = now.Add(restAfter(spec))
 	}
@@ -138,6 +147,7 @@ func restAfter(spec greenhouse.ClassSpec) time.Duration {
 func (e *Equipment) Pulse(spec greenhouse.ClassSpec, d time.Duration, now time.Time) {
 	e.start(spec, now)
 	e.Ran += d
+	e.ran(spec, now, now.Add(d))
 	e.Moved, e.OffSince = now, now.Add(d)
 }
 
@@ -188,6 +198,11 @@ func (e *Equipment) Permit(spec greenhouse.ClassSpec, want float64, safety bool,
 	}
 	if want > 0 && !safety && spec.MaxRun > 0 && spec.Safe == 0 {
 		if r, over := e.overrun(spec, now); over {
+			return r
+		}
+	}
+	if want > 0 && !safety {
+		if r, over := e.exhausted(spec, 0, now); over {
 			return r
 		}
 	}
@@ -268,6 +283,11 @@ func (e *Equipment) Timers(spec greenhouse.ClassSpec, now time.Time, dst map[str
 		}
 	}
 	put(LimitSettle, e.settle.Sub(now))
+	for _, b := range e.budgets(spec) {
+		if b.most > 0 {
+			put(Limit(b.timer), b.most-e.used(b, now))
+		}
+	}
 	put(LimitMinInterval, spec.MinInterval-now.Sub(e.Moved))
 	if e.Level > 0 {
 		put(LimitMinOn, spec.MinOn-now.Sub(e.OnSince))
@@ -278,6 +298,9 @@ func (e *Equipment) Timers(spec greenhouse.ClassSpec, now time.Time, dst map[str
 	}
 	put(LimitMinOff, spec.MinOff-now.Sub(e.OffSince))
 	put(LimitMaxRun, e.rest.Sub(now))
+	if r, over := e.exhausted(spec, 0, now); over {
+		put(r.Limit, r.Left)
+	}
 	if left, spent := e.spent(spec, now); spent {
 		put(LimitStarts, left)
 	}

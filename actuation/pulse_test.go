@@ -171,6 +171,14 @@ func TestEnvelopeLiesBelowAPulse(t *testing.T) {
 			}
 		}, 1000},
 		{"no decision", "not_decided", func(w *world) { w.silent["north"] = true; w.run(40 * time.Second) }, 1000},
+		{"time on within an hour", "refused_by_envelope", func(w *world) {
+			w.plant.Actuators[0].MaxOnHour = 5 * time.Second
+			w.ctl.Sync(w.plant)
+			if _, err := w.dose(4500); err != nil {
+				w.t.Fatal(err)
+			}
+			w.run(10 * time.Second)
+		}, 1000},
 		{"budget", "refused_by_envelope", func(w *world) {
 			for range 19 {
 				if _, err := w.dose(100); err != nil {

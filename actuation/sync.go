@@ -38,6 +38,7 @@ func (c *Controller) Sync(p Plant) {
 		}
 	}
 	c.takeLatches(p)
+	c.o.StateLost = false // equipment that comes later is new, or inherits
 	c.Wake()
 }
 
@@ -67,6 +68,9 @@ func (c *Controller) adopt(spec Actuator, was, at *actuator, now time.Time) *act
 		a.zone = c.zone(spec.Zone)
 	}
 	a.eq.Reset(a.spec, now)
+	if c.o.StateLost {
+		a.eq.doubt(a.spec, now)
+	}
 	if s, ok := c.ghosts.Equipment[spec.Point]; ok {
 		a.eq.restore(a.spec, s, now)
 		delete(c.ghosts.Equipment, spec.Point)

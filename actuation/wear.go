@@ -1,6 +1,7 @@
 package actuation
 
 import (
+	"slices"
 	"time"
 
 	"greenhouse"
@@ -15,15 +16,21 @@ type State struct {
 
 // EquipmentAge is the wear of one device at an instant. All times are ms before it.
 type EquipmentAge struct {
-	Level   float64 `json:"level"`
-	MovedMs int64   `json:"moved_ms"`            // since the last change of level
-	OnMs    int64   `json:"on_ms,omitempty"`     // since it went on, while on
-	OffMs   int64   `json:"off_ms,omitempty"`    // since it went off, while off; negative while a pulse runs
-	RestMs  int64   `json:"rest_ms,omitempty"`   // of rest left after the longest run
-	Recent  []int64 `json:"recent_ms,omitempty"` // since each start of the last hour
-	Starts  uint64  `json:"starts"`              // ever
-	RanMs   int64   `json:"ran_ms"`              // on in all, with the run that lasts
+	Level   float64    `json:"level"`
+	MovedMs int64      `json:"moved_ms"`            // since the last change of level
+	OnMs    int64      `json:"on_ms,omitempty"`     // since it went on, while on
+	OffMs   int64      `json:"off_ms,omitempty"`    // since it went off, while off; negative while a pulse runs
+	RestMs  int64      `json:"rest_ms,omitempty"`   // of rest left after the longest run
+	Recent  []int64    `json:"recent_ms,omitempty"` // since each start of the last hour
+	Hour    []SpellAge `json:"hour,omitempty"`      // time on of the last hour, where that is limited
+	Day     []SpellAge `json:"day,omitempty"`       // the same of the last 24 hours
+	Starts  uint64     `json:"starts"`              // ever
+	RanMs   int64      `json:"ran_ms"`              // on in all, with the run that lasts
 }
+
+// saveEvery is how often the state is saved: the run that a crash ended may have
+// been that much longer.
+const saveEvery = time.Minute
 
 // State returns the wear of all equipment of the plant. Save it every minute or
 // so and at the end, and give it to the next run.
@@ -33,7 +40,7 @@ func (c *Controller) State() State {
 	now := c.now()
 	s := State{SavedAt: greenhouse.MillisOf(now), Equipment: make(map[greenhouse.PointID]EquipmentAge, len(c.actuators))}
 	for _, a := range c.actuators {
-		s.Equipment[a.Point] = a.eq.age(now)
+		s.Equipment[a.Point] = a.eq.age(a.spec, now)
 	}
 	return s
 }
@@ -53,13 +60,14 @@ func (s State) aged(now greenhouse.Millis, trusted bool) State {
 			recent = append(recent, max(0, ms)+passed)
 		}
 		e.Recent, e.RestMs = recent, e.RestMs-passed
+		e.Hour, e.Day = aged(e.Hour, passed), aged(e.Day, passed)
 		out.Equipment[p] = e
 	}
 	return out
 }
 
 // age returns the wear relative to now.
-func (e *Equipment) age(now time.Time) EquipmentAge {
+func (e *Equipment) age(spec greenhouse.ClassSpec, now time.Time) EquipmentAge {
 	e.expire(now)
 	out := EquipmentAge{Level: e.Level, MovedMs: now.Sub(e.Moved).Milliseconds(), Starts: e.Starts, RanMs: e.RunTime(now).Milliseconds(),
 		RestMs: max(0, e.rest.Sub(now).Milliseconds())}
@@ -68,6 +76,8 @@ func (e *Equipment) age(now time.Time) EquipmentAge {
 	} else {
 		out.OffMs = now.Sub(e.OffSince).Milliseconds()
 	}
+	both := e.budgets(spec)
+	out.Hour, out.Day = e.spellAges(both[0], now), e.spellAges(both[1], now)
 	for _, at := range e.recent {
 		out.Recent = append(out.Recent, now.Sub(at).Milliseconds())
 	}
@@ -95,6 +105,12 @@ func (e *Equipment) restore(spec greenhouse.ClassSpec, s EquipmentAge, now time.
 		}
 	}
 	e.Starts, e.Ran = s.Starts, time.Duration(s.RanMs)*time.Millisecond
+	both := e.budgets(spec)
+	both[0].restoreSpells(s.Hour, now)
+	both[1].restoreSpells(s.Day, now)
+	if s.Level > 0 { // it went on until its lease ended, as far as anybody knows
+		e.ran(spec, now, now.Add(saveEvery+spec.Lease))
+	}
 	if s.RestMs > 0 {
 		e.rest = now.Add(time.Duration(s.RestMs) * time.Millisecond)
 	}
@@ -109,6 +125,13 @@ func (e *Equipment) inherit(spec greenhouse.ClassSpec, from *Equipment, now time
 	from.expire(now)
 	if len(from.recent) > len(e.recent) {
 		e.recent = append(e.recent[:0], from.recent[max(0, len(from.recent)-spec.StartsPerHour):]...)
+	}
+	if from.Level > 0 {
+		past := Equipment{hour: duty{slices.Clone(from.hour.spells)}, day: duty{slices.Clone(from.day.spells)}}
+		past.ran(spec, from.OnSince, now)
+		e.hour, e.day = e.hour.fuller(past.hour, now, hourWindow), e.day.fuller(past.day, now, dayWindow)
+	} else {
+		e.hour, e.day = e.hour.fuller(from.hour, now, hourWindow), e.day.fuller(from.day, now, dayWindow)
 	}
 	if from.rest.After(e.rest) {
 		e.rest = from.rest

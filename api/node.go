@@ -55,11 +55,13 @@ type Channel struct {
 
 // ChannelSpec is the part of a channel that people set.
 type ChannelSpec struct {
-	Class   greenhouse.Class   `json:"class,omitempty" doc:"actuators"`
-	Safe    float64            `json:"safe" doc:"actuators: level without a live reason"`
-	MaxOnS  int                `json:"max_on_s,omitempty" doc:"actuators: longest time on, s"`
-	MinOffS int                `json:"min_off_s,omitempty" doc:"actuators: shortest time off, s"`
-	Cal     *greenhouse.Linear `json:"cal,omitempty" doc:"sensors: value = gain × raw + offset"`
+	Class      greenhouse.Class   `json:"class,omitempty" doc:"actuators"`
+	Safe       float64            `json:"safe" doc:"actuators: level without a live reason"`
+	MaxOnS     int                `json:"max_on_s,omitempty" doc:"actuators: longest time on, s"`
+	MaxOnHourS int                `json:"max_on_hour_s,omitempty" doc:"actuators: most time on within any hour, s; 0: as the class"`
+	MaxOnDayS  int                `json:"max_on_day_s,omitempty" doc:"actuators: most time on within any 24 hours, s; 0: as the class"`
+	MinOffS    int                `json:"min_off_s,omitempty" doc:"actuators: shortest time off, s"`
+	Cal        *greenhouse.Linear `json:"cal,omitempty" doc:"sensors: value = gain × raw + offset"`
 }
 
 // NodeSpec is the part of a node that people set; a PATCH of a node is a merge
@@ -81,11 +83,13 @@ type NodePatch struct {
 
 // ChannelPatch is a merge patch of [ChannelSpec]; a nil field stays.
 type ChannelPatch struct {
-	Class   *greenhouse.Class  `json:"class,omitempty"`
-	Safe    *float64           `json:"safe,omitempty"`
-	MaxOnS  *int               `json:"max_on_s,omitempty"`
-	MinOffS *int               `json:"min_off_s,omitempty"`
-	Cal     *greenhouse.Linear `json:"cal,omitempty"`
+	Class      *greenhouse.Class  `json:"class,omitempty"`
+	Safe       *float64           `json:"safe,omitempty"`
+	MaxOnS     *int               `json:"max_on_s,omitempty"`
+	MaxOnHourS *int               `json:"max_on_hour_s,omitempty"`
+	MaxOnDayS  *int               `json:"max_on_day_s,omitempty"`
+	MinOffS    *int               `json:"min_off_s,omitempty"`
+	Cal        *greenhouse.Linear `json:"cal,omitempty"`
 }
 
 // RegisterRequest registers a node. Registering the same hardware id again

@@ -42,8 +42,8 @@ func (d *Daemon) openActuation() error {
 		if raw := tx.Get(bucketWear, []byte("state")); raw != nil {
 			o.State = new(actuation.State)
 			if err := json.Unmarshal(raw, o.State); err != nil {
-				d.log.Error("equipment counters not understood: every device counts as just switched off", "error", err)
-				o.State = nil
+				d.log.Error("equipment counters not understood: every device counts as just switched off, with half of its time on used", "error", err)
+				o.State, o.StateLost = nil, true
 			}
 		}
 		return nil
@@ -102,6 +102,7 @@ func plantOf(reg *store.Registry) actuation.Plant {
 		a := actuation.Actuator{Point: pt.ID, Zone: pt.Zone, Node: pt.Node, Channel: pt.Channel, Class: pt.Class, Safe: pt.Safe, LinkLoss: time.Duration(n.LinkLossS) * time.Second}
 		if ch, ok := n.Channel(pt.Channel); ok {
 			a.MaxOn, a.MinOff = time.Duration(ch.MaxOnS)*time.Second, time.Duration(ch.MinOffS)*time.Second
+			a.MaxOnHour, a.MaxOnDay = time.Duration(ch.MaxOnHourS)*time.Second, time.Duration(ch.MaxOnDayS)*time.Second
 		}
 		p.Actuators = append(p.Actuators, a)
 	}

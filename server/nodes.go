@@ -186,6 +186,7 @@ func (s *Server) editChannel(ctx context.Context, in *struct {
 			if err := mergeInto(&spec, in.RawBody); err != nil {
 				return err
 			}
+			c.MaxOnHourS, c.MaxOnDayS = spec.MaxOnHourS, spec.MaxOnDayS
 			c.Class, c.Safe, c.MaxOnS, c.MinOffS, c.Cal = spec.Class, spec.Safe, spec.MaxOnS, spec.MinOffS, spec.Cal
 			return nil
 		})

@@ -97,7 +97,7 @@ func (v *view) channel(c *greenhouse.Channel) api.Channel {
 }
 
 func channelSpec(c *greenhouse.Channel) api.ChannelSpec {
-	return api.ChannelSpec{Class: c.Class, Safe: c.Safe, MaxOnS: c.MaxOnS, MinOffS: c.MinOffS, Cal: c.Cal}
+	return api.ChannelSpec{Class: c.Class, Safe: c.Safe, MaxOnS: c.MaxOnS, MaxOnHourS: c.MaxOnHourS, MaxOnDayS: c.MaxOnDayS, MinOffS: c.MinOffS, Cal: c.Cal}
 }
 
 func (v *view) point(p *greenhouse.Point) api.Point {

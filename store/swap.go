@@ -148,6 +148,7 @@ func (tx *Tx) takePoint(n *greenhouse.Node, c *greenhouse.Channel, before *green
 		}
 		return move, err
 	}
+	c.MaxOnHourS, c.MaxOnDayS = was.MaxOnHourS, was.MaxOnDayS
 	c.MaxOnS, c.MinOffS = was.MaxOnS, was.MinOffS // those of the place; a calibration is the probe's own
 	if err := errors.Join(tx.hold(n, c, p), tx.newProbe(c, id)); err != nil {
 		return move, err

@@ -97,8 +97,8 @@ func checkChannel(c *greenhouse.Channel) error {
 		return err
 	}
 	if c.Kind == greenhouse.Sensor {
-		if c.Class != "" || c.Safe != 0 || c.MaxOnS != 0 || c.MinOffS != 0 {
-			return greenhouse.Invalid("channel_invalid", "channel %s is a sensor and cannot have class, safe, max_on_s or min_off_s", c.Name)
+		if c.Class != "" || c.Safe != 0 || c.MaxOnS != 0 || c.MaxOnHourS != 0 || c.MaxOnDayS != 0 || c.MinOffS != 0 {
+			return greenhouse.Invalid("channel_invalid", "channel %s is a sensor and cannot have class, safe, limits of time on or min_off_s", c.Name)
 		}
 		return checkCal(c)
 	}
@@ -109,6 +109,7 @@ func checkChannel(c *greenhouse.Channel) error {
 		return greenhouse.Invalid("channel_invalid", "channel %s is an actuator and cannot have a calibration", c.Name)
 	}
 	return firstError(checkNumber("safe", c.Safe, 0, 1),
+		checkNumber("max_on_hour_s", float64(c.MaxOnHourS), 0, 3600), checkNumber("max_on_day_s", float64(c.MaxOnDayS), 0, 86400),
 		checkNumber("max_on_s", float64(c.MaxOnS), 0, 86400), checkNumber("min_off_s", float64(c.MinOffS), 0, 86400))
 }
 

@@ -214,6 +214,12 @@ func (a *app) nodeChannels(n api.Node) table {
 			if ch.MaxOnS > 0 {
 				limits += fmt.Sprintf(", at most %d s on", ch.MaxOnS)
 			}
+			if ch.MaxOnHourS > 0 {
+				limits += fmt.Sprintf(", at most %d s on an hour", ch.MaxOnHourS)
+			}
+			if ch.MaxOnDayS > 0 {
+				limits += fmt.Sprintf(", at most %d s on a day", ch.MaxOnDayS)
+			}
 			if ch.MinOffS > 0 {
 				limits += fmt.Sprintf(", at least %d s off", ch.MinOffS)
 			}

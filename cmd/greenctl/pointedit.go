@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,18 +86,21 @@ func numberOrNone(flag, text string) (any, error) {
 
 // channelFlags are the flags of node edit that are about one of its channels.
 type channelFlags struct {
-	channel     string
-	class       string
-	safe        string
-	maxOn, rest time.Duration
+	channel             string
+	class               string
+	safe                string
+	maxOn, rest         time.Duration
+	maxOnHour, maxOnDay time.Duration
 }
 
 func (cf *channelFlags) add(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&cf.channel, "channel", "", "change this channel instead of the node: --safe, --max-on, --min-off, --class")
+	f.StringVar(&cf.channel, "channel", "", "change this channel instead of the node: --safe, --max-on, --max-on-hour, --max-on-day, --min-off, --class")
 	f.StringVar(&cf.class, "class", "", "of the channel: what protects the actuator, e.g. heater_ssr")
 	f.StringVar(&cf.safe, "safe", "", "of the channel: level without a live reason, 0 to 1")
 	spanVar(f, &cf.maxOn, "max-on", 0, "of the channel: longest time on; 0: no limit")
+	spanVar(f, &cf.maxOnHour, "max-on-hour", 0, "of the channel: most time on within any hour; 0: as its class")
+	spanVar(f, &cf.maxOnDay, "max-on-day", 0, "of the channel: most time on within any 24 hours; 0: as its class")
 	spanVar(f, &cf.rest, "min-off", 0, "of the channel: shortest time off")
 }
 
@@ -116,17 +118,19 @@ func (cf *channelFlags) patch(c *cobra.Command) (map[string]any, error) {
 		}
 		p["safe"] = v
 	}
-	if f.Changed("max-on") {
-		p["max_on_s"] = int(cf.maxOn / time.Second)
-	}
-	if f.Changed("min-off") {
-		p["min_off_s"] = int(cf.rest / time.Second)
+	for _, span := range []struct {
+		flag, field string
+		value       time.Duration
+	}{{"max-on", "max_on_s", cf.maxOn}, {"max-on-hour", "max_on_hour_s", cf.maxOnHour}, {"max-on-day", "max_on_day_s", cf.maxOnDay}, {"min-off", "min_off_s", cf.rest}} {
+		if f.Changed(span.flag) {
+			p[span.field] = int(span.value / time.Second)
+		}
 	}
 	switch {
 	case len(p) > 0 && cf.channel == "":
-		return nil, greenhouse.Invalid("usage", "%s want --channel", strings.Join([]string{"--safe", "--max-on", "--min-off", "--class"}, ", "))
+		return nil, greenhouse.Invalid("usage", "%s want --channel", "--safe, --max-on, --max-on-hour, --max-on-day, --min-off, --class")
 	case len(p) == 0 && cf.channel != "":
-		return nil, greenhouse.Invalid("usage", "--channel %s: nothing of it is to be changed", cf.channel).WithHint("--safe, --max-on, --min-off or --class")
+		return nil, greenhouse.Invalid("usage", "--channel %s: nothing of it is to be changed", cf.channel).WithHint("--safe, --max-on, --max-on-hour, --max-on-day, --min-off or --class")
 	case len(p) == 0:
 		return nil, nil
 	}
