@@ -159,7 +159,7 @@ func (d *Daemon) noteRecovery() error {
 func (d *Daemon) openTelemetry() error {
 	e, err := telemetry.Open(telemetry.Options{
 		Dir: filepath.Join(d.opts.DataDir, "telemetry"), Now: d.opts.Now, ClockTrusted: d.clock.Trusted, Log: d.log, Linger: d.opts.Linger,
-		Retention: d.opts.Retention, TrendRetention: d.opts.TrendRetention, OnDrop: d.dropped, MaxBytes: d.opts.HistoryMaxBytes, MinFree: d.opts.HistoryMinFree,
+		Retention: d.opts.Retention, TrendRetention: d.opts.TrendRetention, RollupRetention: d.opts.RollupRetention, Rate: d.isRate, OnDrop: d.dropped, MaxBytes: d.opts.HistoryMaxBytes, MinFree: d.opts.HistoryMinFree,
 		Free: d.reserve.free, Tests: d.sensorTests, StaleAfter: d.staleAfter,
 		Trend: func(p greenhouse.PointID) bool { return greenhouse.Trend(p.Name()) }, Uptime: uptime(), OnRestamp: d.restamped, OnCommit: d.committed, OnPressure: d.pressed, Disk: d.opts.Faults.Disk,
 	})
@@ -209,7 +209,18 @@ func (d *Daemon) staleAfter(id greenhouse.PointID) time.Duration {
 // dropped journals what was deleted of the history, and why.
 func (d *Daemon) dropped(x telemetry.Dropped) {
 	d.clerk.event(greenhouse.Event{TS: greenhouse.MillisOf(d.opts.Now()), Code: "history_dropped", Source: greenhouse.SiteSource,
-		Detail: detail("day", x.Day.Time().Format(time.DateOnly), "why", x.Why, "bytes", x.Bytes)})
+		Detail: detail("day", x.Day.Time().Format(time.DateOnly), "what", x.What, "why", x.Why, "summaries_kept", x.Kept, "bytes", x.Bytes)})
+}
+
+// isRate reports whether a point's values add up to something over time. Nobody
+// knows that of a point that was deleted.
+func (d *Daemon) isRate(id greenhouse.PointID) bool {
+	p, known := d.store.Registry().Point(id)
+	if !known {
+		return true
+	}
+	_, _, ok := greenhouse.Integral(p.Unit)
+	return ok
 }
 
 // pressed hears how full the telemetry queue is. The alarm takes a path that

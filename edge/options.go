@@ -51,6 +51,7 @@ type Options struct {
 
 	Retention       time.Duration // how long history is kept; ten years
 	TrendRetention  time.Duration // how long of it what only people look at; as long
+	RollupRetention time.Duration // how long summaries of what was dropped; a hundred years
 	HistoryMaxBytes int64         // what it may occupy on disk; 0: no bound
 	HistoryMinFree  int64         // free space below which it pauses; 64 MiB, negative for none
 

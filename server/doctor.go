@@ -94,8 +94,9 @@ func (s *Server) checkDisk() api.Check {
 // at what the history has come to.
 func (s *Server) checkWear() api.Check {
 	up, st := s.now().Sub(s.started), s.Telemetry.Stats()
-	values := map[string]any{"history_bytes": st.DayBytes + st.LogBytes, "history_days": st.DayFiles, "oldest_day": st.OldestDay,
-		"days_dropped": st.DaysDropped, "days_over_budget": st.OverBudget, "days_thinned": st.DaysThinned}
+	values := map[string]any{"history_bytes": st.DayBytes + st.LogBytes + st.LevelBytes, "history_days": st.DayFiles, "oldest_day": st.OldestDay,
+		"days_dropped": st.DaysDropped, "days_over_budget": st.OverBudget, "days_thinned": st.DaysThinned,
+		"summary_bytes": st.LevelBytes, "summary_months": st.LevelFiles, "oldest_summary": st.OldestLevel, "months_dropped": st.LevelsDropped}
 	if up < time.Hour {
 		c := check(api.CheckDiskWear, api.CheckSkip, "the daemon has run for less than an hour, too short to tell")
 		c.Values = values
@@ -106,13 +107,19 @@ func (s *Server) checkWear() api.Check {
 	if perDay > wearWarn {
 		status = api.CheckWarn
 	}
-	c := check(api.CheckDiskWear, status, "the history writes %.0f MB a day and occupies %.0f MB", perDay/1e6, float64(st.DayBytes+st.LogBytes)/1e6)
+	c := check(api.CheckDiskWear, status, "the history writes %.0f MB a day and occupies %.0f MB", perDay/1e6, float64(st.DayBytes+st.LogBytes+st.LevelBytes)/1e6)
 	if st.OldestDay > 0 {
 		c.Text += ", from " + st.OldestDay.Time().In(s.location()).Format(time.DateOnly) + " on"
+	}
+	if st.OldestLevel > 0 {
+		c.Text += fmt.Sprintf("; summaries of what is older occupy %.0f MB, from %s on", float64(st.LevelBytes)/1e6, st.OldestLevel.Time().UTC().Format("2006-01"))
 	}
 	values["bytes_per_day"] = perDay
 	if n := st.DaysDropped + st.DaysThinned; n > 0 {
 		c.Text += fmt.Sprintf("; since the start %d days were dropped by age, %d for the disk budget, and the trends of %d", st.DaysDropped-st.OverBudget, st.OverBudget, st.DaysThinned)
+	}
+	if n := st.LevelsDropped; n > 0 {
+		c.Text += fmt.Sprintf("; %d months of summaries were dropped", n)
 	}
 	c.Values = values
 	if status != api.CheckOK {

@@ -88,7 +88,7 @@ func (s *Server) telemetryStatus() api.TelemetryStatus {
 		QueueMessages: st.QueueMessages, QueueFill: float64(st.QueueFill) / 100,
 		Messages: count(st.Batches), Samples: count(st.Stored), Syncs: count(st.Syncs), BytesWritten: count(st.BytesWritten),
 		Refused: count(st.Refused), Duplicates: count(st.Deduplicated), Dropped: count(st.BatchesDropped),
-		DiskBytes: st.LogBytes + st.DayBytes, Failed: st.Fault,
+		DiskBytes: st.LogBytes + st.DayBytes + st.LevelBytes, Failed: st.Fault,
 	}
 }
 

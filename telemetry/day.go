@@ -59,7 +59,7 @@ var errDamaged = errors.New("day file is damaged")
 type dayRecord struct {
 	point   greenhouse.PointID
 	span    int     // hours a chunk covers: a divisor of 24
-	starts  uint32  // bit h: there is a chunk that begins with hour h
+	starts  uint32  // bit h: there is a chunk that begins with hour h; where days are kept as summaries, a day of the month
 	sum     summary // of the whole day; packed files only, and only if span < 24
 	summed  bool
 	present bool
@@ -306,7 +306,7 @@ func decodeRecord(b []byte) (r dayRecord, err error) {
 			*p = d.float()
 		}
 	}
-	if d.err == nil && (r.span < 1 || r.span > dayWindows || dayWindows%r.span != 0 || r.starts >= 1<<dayWindows) {
+	if d.err == nil && (r.span < 1 || r.span > dayWindows || dayWindows%r.span != 0 || r.starts >= 1<<31) {
 		d.fail()
 	}
 	r.present = true

@@ -46,6 +46,8 @@ type days struct {
 	mu    sync.Mutex
 	files map[int64]*dayFile
 	tick  atomic.Int64
+
+	months bool // what stayed of days, a month to a file, see levels.go
 }
 
 func dayName(day int64, state dayState) string {
@@ -140,7 +142,11 @@ func (ds *days) ensure(day int64) (*dayFile, error) {
 	if f := ds.get(day); f != nil {
 		return f, nil
 	}
-	f := &dayFile{day: day, path: filepath.Join(ds.dir, dayName(day, dayGrows))}
+	name := dayName(day, dayGrows)
+	if ds.months {
+		name = monthName(day)
+	}
+	f := &dayFile{day: day, path: filepath.Join(ds.dir, name)}
 	db, err := createDay(f.path+".new", day)
 	if err != nil {
 		return nil, err

@@ -17,7 +17,8 @@
 // a window has been over for a few minutes it is sealed into the bbolt file of
 // its UTC day, as compressed columns under window|series; a checkpoint keeps
 // names, latest values, message counts and gaps; then the log is cut. A day
-// that is over is packed once: longer chunks, full pages. What arrives late for
+// that is over is packed once: longer chunks, full pages. When its readings go, by
+// age or budget, summaries of each half hour stay, in a file a month. What arrives late for
 // a sealed window waits in the head and is merged in the next time.
 //
 // # What is promised
@@ -52,10 +53,10 @@
 //
 // The queue: messages and bytes; QoS 1 waits, QoS 0 is dropped from 90 %. The
 // head and the log: readings and bytes; beyond them windows are sealed early,
-// and at twice the readings commits wait for that. Open day files: 48. Gaps:
+// and at twice the readings commits wait for that. Open day files: 48, and as many of summaries. Gaps:
 // 50,000, then the oldest are told together. Boots remembered per node: 4.
 // Readings of a point in one hour: one a millisecond, which is all there can
-// be. Days: the retention and the disk budget.
+// be. Days: the retention and the disk budget; their summaries: the same.
 //
 // The format on disk is described in docs/format.md.
 package telemetry

@@ -1,12 +1,14 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,6 +37,8 @@ type Engine struct {
 	st   *state
 	wal  *wal
 	days *days
+	// levels has what stays of days when their readings go.
+	levels *days
 
 	applied position // the log up to here is in st; under mu
 
@@ -67,6 +71,7 @@ type Engine struct {
 	sealErr                                  atomic.Pointer[error]
 	stuck                                    atomic.Pointer[error] // why the last sealing failed
 	droppedDays, overBudget, thinned, late   atomic.Int64
+	droppedLevels                            atomic.Int64
 }
 
 // Open opens or creates the telemetry directory, replays the log and starts
@@ -88,11 +93,12 @@ func Open(o Options) (*Engine, error) {
 	return e, nil
 }
 
-func (e *Engine) logDir() string { return filepath.Join(e.o.Dir, "log") }
-func (e *Engine) dayDir() string { return filepath.Join(e.o.Dir, "days") }
+func (e *Engine) logDir() string   { return filepath.Join(e.o.Dir, "log") }
+func (e *Engine) dayDir() string   { return filepath.Join(e.o.Dir, "days") }
+func (e *Engine) levelDir() string { return filepath.Join(e.o.Dir, "levels") }
 
 func (e *Engine) open() (err error) {
-	for _, dir := range [...]string{e.logDir(), e.dayDir()} {
+	for _, dir := range [...]string{e.logDir(), e.dayDir(), e.levelDir()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
@@ -101,12 +107,15 @@ func (e *Engine) open() (err error) {
 		return err
 	}
 	// What a killed process renamed or created may be visible without being durable.
-	for _, dir := range [...]string{e.logDir(), e.dayDir(), e.o.Dir} {
+	for _, dir := range [...]string{e.logDir(), e.dayDir(), e.levelDir(), e.o.Dir} {
 		if err := e.o.Disk.SyncDir(dir); err != nil {
 			return fmt.Errorf("sync directory: %w", err)
 		}
 	}
 	if e.days, err = openDays(e.dayDir(), &e.o); err != nil {
+		return err
+	}
+	if e.levels, err = openLevels(e.levelDir(), &e.o); err != nil {
 		return err
 	}
 	ck, err := e.loadState()
@@ -134,7 +143,7 @@ func (e *Engine) loadState() (ck checkpoint, err error) {
 	for _, name := range damaged {
 		e.setAside(name)
 	}
-	if ck.at == (position{}) && !e.days.empty() {
+	if ck.at == (position{}) && !(e.days.empty() && e.levels.empty()) {
 		e.o.Log.Warn("no checkpoint can be read; rebuilding names and latest values from the day files")
 		return ck, e.rebuild()
 	}
@@ -200,7 +209,7 @@ func (e *Engine) close(ctx context.Context) error {
 		err = e.writeCheckpoint()
 	}
 	e.wal.abandon()
-	return errors.Join(err, e.days.close(), e.lock.Close())
+	return errors.Join(err, e.days.close(), e.levels.close(), e.lock.Close())
 }
 
 // Latest returns the newest reading of a point, and whether there is one.
@@ -260,8 +269,16 @@ func (e *Engine) AddGap(ctx context.Context, g greenhouse.Gap) error {
 
 // Gaps returns the losses that touch [from, to) and concern the point: its own,
 // a silence that still lasts included, and those of the nodes that have written
-// it. An empty point means all that is recorded.
+// it; and where its readings have given way to their summaries, which is no loss.
+// An empty point means all that is recorded.
 func (e *Engine) Gaps(p greenhouse.PointID, from, to greenhouse.Millis) []greenhouse.Gap {
+	gaps := append(e.losses(p, from, to), e.thinnedGaps(p, from, to)...)
+	slices.SortStableFunc(gaps, func(a, b greenhouse.Gap) int { return cmp.Compare(a.From, b.From) })
+	return gaps
+}
+
+// losses is Gaps without what was thinned on purpose.
+func (e *Engine) losses(p greenhouse.PointID, from, to greenhouse.Millis) []greenhouse.Gap {
 	e.mu.RLock()
 	gaps := e.gapsOf(p, from, to)
 	e.mu.RUnlock()

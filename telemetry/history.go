@@ -120,7 +120,10 @@ func (e *Engine) History(ctx context.Context, q Query) (Result, error) {
 	if err := r.run(ctx); err != nil {
 		return Result{}, err
 	}
-	r.out.Gaps = append(e.Gaps(q.Point, q.From, q.To), r.gaps...)
+	r.out.Gaps = append(e.losses(q.Point, q.From, q.To), r.gaps...)
+	if r.bins.width < windowMillis {
+		r.out.Gaps = append(r.out.Gaps, e.thinnedGaps(q.Point, greenhouse.Millis(r.from), greenhouse.Millis(r.to))...)
+	}
 	slices.SortStableFunc(r.out.Gaps, func(a, b greenhouse.Gap) int { return cmp.Compare(a.From, b.From) })
 	return r.out, nil
 }
@@ -147,7 +150,8 @@ type reader struct {
 	id       uint32
 	from, to int64
 	bins     bins
-	memory   []row // everything in memory for the range, as of the start
+	memory   []row   // everything in memory for the range, as of the start
+	levels   []int64 // days of which there are summaries in place of readings
 	*scratch
 	gaps []greenhouse.Gap
 	out  Result
@@ -270,6 +274,12 @@ func (r *reader) days() []int64 {
 			list = append(list, d)
 		}
 	}
+	if r.bins.width >= windowMillis && !r.e.levels.empty() {
+		r.e.levelDays(r.id, r.q.Point, r.from, r.to, func(day int64) { r.levels = append(r.levels, day) }, func(first int64, err error) {
+			r.damage(first*dayMillis, monthEnd(first)*dayMillis-1, err)
+		})
+		list = append(list, r.levels...)
+	}
 	slices.Sort(list)
 	return slices.Compact(list)
 }
@@ -279,6 +289,9 @@ func (r *reader) readDay(day int64) (more bool, err error) {
 	n, _ := slices.BinarySearchFunc(r.memory, (day+1)*dayMillis, func(x row, at int64) int { return cmp.Compare(x.at, at) })
 	mem := r.memory[:n]
 	r.memory = r.memory[n:]
+	if _, thinned := slices.BinarySearch(r.levels, day); thinned {
+		return r.levelled(day, mem)
+	}
 	if n == 0 && r.bins.width >= windowMillis && !r.q.Integral && r.bins.wholeHours(day*dayMillis) {
 		if done, more := r.summaries(day); done {
 			return more, nil

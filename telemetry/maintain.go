@@ -49,6 +49,7 @@ func (e *Engine) Maintain() error {
 		}
 	}
 	e.days.trim()
+	e.levels.trim()
 	return err
 }
 
@@ -162,7 +163,29 @@ func (e *Engine) rebuild() error {
 		}
 	}
 	e.days.trim()
+	e.recallNames(&c)
 	return nil
+}
+
+// recallNames takes the names of points of which only summaries are left: their
+// numbers must not come to stand for others.
+func (e *Engine) recallNames(c *chunkCoder) {
+	files := e.levels.all()
+	for i := len(files) - 1; i >= 0; i-- {
+		err := files[i].view(c, func(d *dayTx) error {
+			return d.eachSeries(func(id uint32) error {
+				if r, err := d.record(id); err == nil && e.st.points[r.point] == nil {
+					_ = e.st.defineSeries(id, r.point) // another has the number: the file is found damaged when it is read
+				}
+				return nil
+			})
+		})
+		if err != nil {
+			e.damaged.Add(1)
+			e.o.Log.Error("summaries cannot be read", "file", files[i].path, "error", err)
+		}
+	}
+	e.levels.trim()
 }
 
 // recall takes one series of a day into the state, unless a newer day had it.

@@ -53,8 +53,17 @@ type Options struct {
 	// TrendRetention is how long the points that Trend names are kept; 0, or more
 	// than Retention, means as long as the others.
 	TrendRetention time.Duration
+	// RollupRetention is how long summaries of half an hour are kept of readings
+	// that were dropped; 0 means a hundred years. Up to the age at which readings
+	// go, nothing is kept of them.
+	RollupRetention time.Duration
+	// Rate reports whether a point's values add up to something over time: only of
+	// those is the integral kept in summaries. nil: all do. Maintenance calls it; it
+	// must not block.
+	Rate func(greenhouse.PointID) bool
 	// MaxBytes is the disk budget of the history: beyond it the oldest days are
-	// dropped, today never. 0 means no budget.
+	// dropped but for their summaries, today never, then the oldest summaries; of
+	// more than a tenth of it the oldest summaries go first. 0 means no budget.
 	MaxBytes int64
 	// MinFree is the free disk space below which telemetry pauses, so that the
 	// registry can still be written; 0 means 64 MiB, below 0 none. Below twice
@@ -63,7 +72,7 @@ type Options struct {
 	// Trend reports whether only people look at a point: such readings give way
 	// first where the disk has too little room. What is left out moves the latest
 	// value, is acknowledged with its message, and is a gap. nil: none is. It is
-	// called by the committer and must not block.
+	// called by the committer, maintenance and queries, and must not block.
 	Trend func(greenhouse.PointID) bool
 	// Free measures the free space below a directory; nil asks the system.
 	Free func(dir string) (uint64, error)
@@ -122,6 +131,7 @@ func (o *Options) defaults() {
 	orDefault(&o.HeadReadings, 2_000_000)
 	orDefault(&o.Retention, 10*365*24*time.Hour)
 	orDefault(&o.TrendRetention, o.Retention)
+	orDefault(&o.RollupRetention, 100*365*24*time.Hour)
 	orDefault(&o.MinFree, 64<<20)
 	orDefault(&o.SealDelay, 5*time.Minute)
 	orDefault(&o.Maintain, 15*time.Second)
@@ -190,5 +200,6 @@ const (
 	CauseDowntime     = "downtime"      // nothing of a node between a stop and its first message after; count 0
 	CauseSilence      = "silence"       // nothing of a point for longer than StaleAfter; count 0
 	CauseRestamped    = "restamped"     // nothing is lost: the times are right, but were found out later; count 0
+	CauseThinned      = "thinned"       // no loss of what happened: readings have given way to their summaries, see steps 1h and 1d; count 0
 	CauseClockUnknown = "clock_unknown" // nothing is lost, but nobody knows when it was measured: the times are guesses; count 0
 )

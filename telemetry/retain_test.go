@@ -104,7 +104,7 @@ func TestTrendsAgeSooner(t *testing.T) {
 	c := newClock()
 	var why []string
 	o := telemetry.Options{Dir: t.TempDir(), Now: c.Now, Retention: 100 * 24 * time.Hour, TrendRetention: 8 * 24 * time.Hour, Trend: isTrend,
-		OnDrop: func(d telemetry.Dropped) { why = append(why, d.Why) }}
+		OnDrop: func(d telemetry.Dropped) { why = append(why, d.Why+" "+d.What) }}
 	e := open(t, o)
 	daily(t, c, e, 20)
 	check := func() {
@@ -119,7 +119,7 @@ func TestTrendsAgeSooner(t *testing.T) {
 	}
 	check()
 	thin := slices.DeleteFunc(dayFiles(t, o), func(n string) bool { return !strings.HasSuffix(n, ".control.db") })
-	if s := e.Stats(); len(thin) < 10 || int(s.DaysThinned) != len(thin) || s.DaysDropped != 0 || len(why) != len(thin) || why[0] != "age of trends" {
+	if s := e.Stats(); len(thin) < 10 || int(s.DaysThinned) != len(thin) || s.DaysDropped != 0 || len(why) != len(thin) || why[0] != "age trends" {
 		t.Errorf("%d days are thin, %d told, %+v", len(thin), len(why), s)
 	}
 	// What comes too late for it is refused; the other reading of the message is kept.

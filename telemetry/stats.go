@@ -34,20 +34,24 @@ type Stats struct {
 	Hangs        int64         // commits that did
 	BytesWritten int64         // to the device, in whole pages: log, day files, checkpoints
 
-	LogBytes     int64 // log that a start would replay
-	LogFiles     int
-	Provisional  int               // readings that wait for the clock to be known
-	HeadReadings int               // in memory, not yet in a day file
-	DayFiles     int               //
-	DayBytes     int64             // on disk
-	OldestDay    greenhouse.Millis // where the oldest day file begins; 0 if there is none
-	DaysDropped  int64             // by age or disk budget
-	OverBudget   int64             // of them, by disk budget
-	DaysThinned  int64             // whose trends were dropped by age
-	Points       int
-	Nodes        int
-	Gaps         int
-	GapsFolded   int64 // gaps forgotten for lack of room, ever
+	LogBytes      int64 // log that a start would replay
+	LogFiles      int
+	Provisional   int               // readings that wait for the clock to be known
+	HeadReadings  int               // in memory, not yet in a day file
+	DayFiles      int               //
+	DayBytes      int64             // on disk
+	OldestDay     greenhouse.Millis // where the oldest day file begins; 0 if there is none
+	DaysDropped   int64             // by age or disk budget
+	OverBudget    int64             // of them, by disk budget
+	DaysThinned   int64             // whose trends were dropped by age
+	LevelFiles    int               // months of summaries of readings that were dropped
+	LevelBytes    int64             // on disk
+	OldestLevel   greenhouse.Millis // where the oldest of them begins; 0 if there is none
+	LevelsDropped int64             // months of summaries, by age or disk budget
+	Points        int
+	Nodes         int
+	Gaps          int
+	GapsFolded    int64 // gaps forgotten for lack of room, ever
 
 	Paused      bool      // nothing is being written
 	PausedSince time.Time // zero if not paused
@@ -77,6 +81,11 @@ func (e *Engine) Stats() Stats {
 	if all := e.days.all(); len(all) > 0 {
 		s.OldestDay = greenhouse.Millis(all[0].day * dayMillis)
 	}
+	s.LevelBytes, s.LevelFiles = e.levels.size()
+	if all := e.levels.all(); len(all) > 0 {
+		s.OldestLevel = greenhouse.Millis(all[0].day * dayMillis)
+	}
+	s.LevelsDropped = e.droppedLevels.Load()
 	e.queue.describe(&s)
 	if f := e.fault.Load(); f != nil {
 		s.Paused, s.PausedSince, s.Fault = true, f.since, f.err.Error()

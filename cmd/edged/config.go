@@ -53,11 +53,12 @@ type config struct {
 		Period time.Duration `mapstructure:"period"` // between two decisions of a zone, 1s to 15s
 	} `mapstructure:"control"`
 	Telemetry struct {
-		Linger         string `mapstructure:"linger"`          // "auto", or how long a commit gathers: 0 to 1s
-		Retention      string `mapstructure:"retention"`       // how long history is kept: 90d, 10y
-		TrendRetention string `mapstructure:"trend_retention"` // how long of it what only people look at, at most as long
-		MaxBytes       string `mapstructure:"max_bytes"`       // what it may occupy: 20GB; 0 for no bound
-		MinFree        string `mapstructure:"min_free"`        // free space below which it pauses: 64MiB; 0 for none
+		Linger          string `mapstructure:"linger"`           // "auto", or how long a commit gathers: 0 to 1s
+		Retention       string `mapstructure:"retention"`        // how long history is kept: 90d, 10y
+		TrendRetention  string `mapstructure:"trend_retention"`  // how long of it what only people look at, at most as long
+		RollupRetention string `mapstructure:"rollup_retention"` // how long summaries of what was dropped are kept
+		MaxBytes        string `mapstructure:"max_bytes"`        // what it may occupy: 20GB; 0 for no bound
+		MinFree         string `mapstructure:"min_free"`         // free space below which it pauses: 64MiB; 0 for none
 	} `mapstructure:"telemetry"`
 	Metrics struct {
 		Points int `mapstructure:"points"` // how many points' latest values are metrics, 0 to 10000
@@ -74,40 +75,41 @@ type config struct {
 // defaults returns every key with its default. A key that is not here is unknown.
 func defaults(p api.Places) map[string]any {
 	return map[string]any{
-		"data_dir":                  p.State,
-		"mqtt.listen":               ":1883",
-		"mqtt.tls_listen":           "",
-		"mqtt.cert":                 "",
-		"mqtt.key":                  "",
-		"mqtt.client_ca":            "",
-		"mqtt.max_clients":          6000,
-		"mqtt.max_per_address":      6000,
-		"mqtt.max_pending":          2000,
-		"mqtt.rate":                 200,
-		"mqtt.burst":                1000,
-		"mqtt.limit_loopback":       false,
-		"mqtt.connect_timeout":      "5s",
-		"mqtt.write_timeout":        "5s",
-		"api.socket":                p.Socket,
-		"api.group":                 "edged",
-		"api.listen":                "",
-		"api.cert":                  "",
-		"api.key":                   "",
-		"api.hosts":                 "",
-		"api.rate":                  50,
-		"api.burst":                 200,
-		"api.max_connections":       1024,
-		"api.max_per_address":       64,
-		"control.period":            "5s",
-		"telemetry.linger":          "auto",
-		"telemetry.retention":       "10y",
-		"telemetry.trend_retention": "10y",
-		"telemetry.max_bytes":       "0",
-		"telemetry.min_free":        "64MiB",
-		"metrics.points":            0,
-		"clock.trust":               "auto",
-		"log.level":                 "info",
-		"log.format":                "text",
+		"data_dir":                   p.State,
+		"mqtt.listen":                ":1883",
+		"mqtt.tls_listen":            "",
+		"mqtt.cert":                  "",
+		"mqtt.key":                   "",
+		"mqtt.client_ca":             "",
+		"mqtt.max_clients":           6000,
+		"mqtt.max_per_address":       6000,
+		"mqtt.max_pending":           2000,
+		"mqtt.rate":                  200,
+		"mqtt.burst":                 1000,
+		"mqtt.limit_loopback":        false,
+		"mqtt.connect_timeout":       "5s",
+		"mqtt.write_timeout":         "5s",
+		"api.socket":                 p.Socket,
+		"api.group":                  "edged",
+		"api.listen":                 "",
+		"api.cert":                   "",
+		"api.key":                    "",
+		"api.hosts":                  "",
+		"api.rate":                   50,
+		"api.burst":                  200,
+		"api.max_connections":        1024,
+		"api.max_per_address":        64,
+		"control.period":             "5s",
+		"telemetry.linger":           "auto",
+		"telemetry.retention":        "10y",
+		"telemetry.trend_retention":  "10y",
+		"telemetry.rollup_retention": "100y",
+		"telemetry.max_bytes":        "0",
+		"telemetry.min_free":         "64MiB",
+		"metrics.points":             0,
+		"clock.trust":                "auto",
+		"log.level":                  "info",
+		"log.format":                 "text",
 	}
 }
 

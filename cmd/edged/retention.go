@@ -19,6 +19,9 @@ func (c *config) history(o *edge.Options) (err error) {
 	if o.TrendRetention, err = keepTime("telemetry.trend_retention", t.TrendRetention); err != nil {
 		return err
 	}
+	if o.RollupRetention, err = keepTime("telemetry.rollup_retention", t.RollupRetention); err != nil {
+		return err
+	}
 	if o.HistoryMaxBytes, err = byteSize("telemetry.max_bytes", t.MaxBytes); err != nil {
 		return err
 	}

@@ -163,7 +163,7 @@ func (c *config) shown() map[string]any {
 		"api": map[string]any{"socket": c.API.Socket, "group": c.API.Group, "listen": c.API.Listen, "cert": c.API.Cert, "key": c.API.Key, "hosts": c.API.Hosts,
 			"rate": c.API.Rate, "burst": c.API.Burst, "max_connections": c.API.MaxConnections, "max_per_address": c.API.MaxPerAddress},
 		"control":   map[string]any{"period": c.Control.Period.String()},
-		"telemetry": map[string]any{"linger": c.Telemetry.Linger, "retention": c.Telemetry.Retention, "trend_retention": c.Telemetry.TrendRetention, "max_bytes": c.Telemetry.MaxBytes, "min_free": c.Telemetry.MinFree},
+		"telemetry": map[string]any{"linger": c.Telemetry.Linger, "retention": c.Telemetry.Retention, "trend_retention": c.Telemetry.TrendRetention, "rollup_retention": c.Telemetry.RollupRetention, "max_bytes": c.Telemetry.MaxBytes, "min_free": c.Telemetry.MinFree},
 		"metrics":   map[string]any{"points": c.Metrics.Points},
 		"clock":     map[string]any{"trust": c.Clock.Trust},
 		"log":       map[string]any{"level": c.Log.Level, "format": c.Log.Format},

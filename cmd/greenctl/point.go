@@ -160,6 +160,8 @@ func gapText(g api.Gap) string {
 		return fmt.Sprintf("times until %s were found out later (%s)", to, g.Cause)
 	case g.Cause == "clock_unknown":
 		return fmt.Sprintf("times until %s are guesses (%s)", to, g.Cause)
+	case g.Cause == "thinned":
+		return fmt.Sprintf("readings until %s have given way to summaries: ask with --step 1h or 1d (%s)", to, g.Cause)
 	case g.Count == 0:
 		return fmt.Sprintf("nothing until %s (%s)", to, g.Cause)
 	default:
