@@ -289,7 +289,8 @@ func (r *reader) readDay(day int64) (more bool, err error) {
 	n, _ := slices.BinarySearchFunc(r.memory, (day+1)*dayMillis, func(x row, at int64) int { return cmp.Compare(x.at, at) })
 	mem := r.memory[:n]
 	r.memory = r.memory[n:]
-	if _, thinned := slices.BinarySearch(r.levels, day); thinned {
+	_, thinned := slices.BinarySearch(r.levels, day)
+	if thinned || n == 0 && r.bins.width >= windowMillis && r.e.days.get(day) == nil { // or thinned since the days were listed
 		return r.levelled(day, mem)
 	}
 	if n == 0 && r.bins.width >= windowMillis && !r.q.Integral && r.bins.wholeHours(day*dayMillis) {
