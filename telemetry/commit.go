@@ -67,11 +67,11 @@ func (e *Engine) committer() {
 	}
 }
 
-// linger returns how long the next commit should wait for company, and for how
-// many batches in all.
-func (e *Engine) linger() (d time.Duration, enough int) {
+// linger returns how long the next commit should wait for company, after what
+// time without any it goes on, and for how many batches it waits in all.
+func (e *Engine) linger() (d, lull time.Duration, enough int) {
 	if e.o.Linger >= 0 {
-		return e.o.Linger, math.MaxInt
+		return e.o.Linger, e.o.Linger, math.MaxInt
 	}
 	return e.patience.next()
 }

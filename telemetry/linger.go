@@ -11,6 +11,7 @@ const (
 	slowSync   = 3 * time.Millisecond   // a medium is slow if it usually takes longer
 	slowLinger = 400 * time.Millisecond // then wear counts, and nobody notices half a second
 	fastLinger = 3 * time.Millisecond   // else just long enough to share a page at load
+	fastLull   = 300 * time.Microsecond // and not when nobody came for so long: all who could have are waiting for us
 	fullCrowd  = 32                     // batches that make a page worth its write
 	maxDull    = 7                      // looks for company are at most 2^7 commits apart
 )
@@ -47,15 +48,16 @@ func (p *patience) slow() bool {
 	return last[n/4] > slowSync
 }
 
-// next says how long to wait at most, and for how many batches in all.
-func (p *patience) next() (d time.Duration, enough int) {
+// next says how long to wait at most, after what time without company to go on, and
+// for how many batches in all.
+func (p *patience) next() (d, lull time.Duration, enough int) {
 	if p.slow() {
-		return slowLinger, math.MaxInt
+		return slowLinger, slowLinger, math.MaxInt
 	}
 	if p.skip <= 0 {
-		return fastLinger, fullCrowd
+		return fastLinger, fastLull, fullCrowd
 	}
-	return fastLinger, min(int(math.Ceil(p.crowd)), fullCrowd)
+	return fastLinger, fastLull, min(int(math.Ceil(p.crowd)), fullCrowd)
 }
 
 // noteCommit learns from a commit of n batches.

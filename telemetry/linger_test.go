@@ -175,3 +175,18 @@ func TestNobodyWaitsForThoseWhoWait(t *testing.T) {
 		})
 	}
 }
+
+// TestNobodyIsWaitedForInALull: where most senders have gone, those who are left do
+// not wait for as many as there were; a moment in which nobody comes is enough.
+func TestNobodyIsWaitedForInALull(t *testing.T) {
+	const rounds = 20
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		e := lingering(t, dir, func(int) time.Duration { return 200 * time.Microsecond })
+		defer shut(t, e)
+		roundTrips(t, e, 30, 50)
+		if took, _ := roundTrips(t, e, 3, rounds); took > rounds*time.Millisecond {
+			t.Errorf("%d round trips of the few who are left took %v", rounds, took)
+		}
+	})
+}

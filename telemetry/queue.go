@@ -316,23 +316,37 @@ func (q *queue) done() bool {
 }
 
 // linger waits for company: until that many batches are pending, a page is
-// full, something is urgent, or d has passed.
-func (q *queue) linger(d time.Duration, enough int) {
+// full, something is urgent, nobody has come for lull, or d has passed.
+func (q *queue) linger(d, lull time.Duration, enough int) {
 	if d <= 0 || q.gathered(enough) {
 		return
 	}
-	t := time.NewTimer(d)
+	came, left := q.count(), d
+	t := time.NewTimer(min(left, lull))
 	defer t.Stop()
 	for {
 		select {
 		case <-t.C:
-			return
+			left -= lull
+			n := q.count()
+			if left <= 0 || n == came {
+				return
+			}
+			came = n
+			t.Reset(min(left, lull))
 		case <-q.cut:
 			if q.gathered(enough) {
 				return
 			}
 		}
 	}
+}
+
+// count returns how many batches are pending.
+func (q *queue) count() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.pending)
 }
 
 // gathered reports whether there is nothing to linger for, and says how many batches
