@@ -884,7 +884,7 @@ func TestPingsWithoutReading(t *testing.T) {
 	// Plain mochi: the reading goroutine blocks in the write, and holds the client's lock.
 	inBubble(t, func(t *testing.T, h *house) {
 		c, began := h.login(4, nodeA), time.Now()
-		pings := strings.Repeat("\xc0\x00", 40_000)
+		pings := strings.Repeat("\xc0\x00", 80_000) // answers for one write under way, and more than may be queued behind it
 		_, _ = c.Conn.Write([]byte(pings))
 		if end := next(t, h.rec.closed); !errors.Is(end.Cause, broker.ErrSlow) {
 			t.Errorf("closed because of %v, want %v", end.Cause, broker.ErrSlow)
