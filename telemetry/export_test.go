@@ -57,6 +57,37 @@ func DecodeColumn(b []byte, n int) ([]int64, int, error) {
 // SegmentHeader is where the first frame of a segment begins.
 const SegmentHeader = segmentHeader
 
+// AppendFrame appends a frame to the bytes of a segment.
+func AppendFrame(data []byte, number uint64, payload []byte) []byte {
+	f := sealFrame(append(make([]byte, frameHeader), payload...), position{number, int64(len(data))})
+	return append(data, f...)
+}
+
+// Frames returns where the frames of a segment are, where they end, and how many bytes
+// among them are damaged.
+func Frames(data []byte, number uint64, limit int64) (at []int64, end, damaged int64) {
+	end, damaged, _ = frames(data, number, limit, func(off int64, _ []byte) error {
+		at = append(at, off)
+		return nil
+	})
+	return at, end, damaged
+}
+
+// FramesWordByWord is what Frames is held against: every word might be a frame.
+func FramesWordByWord(data []byte, number uint64, limit int64) (at []int64, end, damaged int64) {
+	data, end = data[:min(limit, int64(len(data)))], segmentHeader
+	for off := end; off < int64(len(data)); {
+		_, next, ok := frameAt(data, number, off)
+		if !ok {
+			off += frameAlign
+			continue
+		}
+		at, damaged = append(at, off), damaged+off-end
+		off, end = next, next
+	}
+	return at, end, damaged
+}
+
 // Apply applies a frame's payload to an empty state, twice, and returns how
 // many readings are in it.
 func Apply(payload []byte) (readings int, err error) {

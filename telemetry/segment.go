@@ -85,12 +85,16 @@ func parseSegmentHeader(b []byte, number uint64) (prev position, ok bool) {
 
 // frameSum is the checksum of a frame in its place.
 func frameSum(at position, payload []byte) uint32 {
+	return crc32.Update(placeSum(at, int64(len(payload))), castagnoli(), payload)
+}
+
+// placeSum is the part of it that does not depend on the payload's bytes.
+func placeSum(at position, length int64) uint32 {
 	var place [20]byte
 	binary.LittleEndian.PutUint64(place[0:], at.segment)
 	binary.LittleEndian.PutUint64(place[8:], uint64(at.offset))
-	binary.LittleEndian.PutUint32(place[16:], uint32(len(payload)))
-	t := castagnoli()
-	return crc32.Update(crc32.Checksum(place[:], t), t, payload)
+	binary.LittleEndian.PutUint32(place[16:], uint32(length))
+	return crc32.Checksum(place[:], castagnoli())
 }
 
 // sealFrame fills in the header of b, a frame with room for it in front, and
@@ -108,11 +112,8 @@ func sealFrame(b []byte, at position) []byte {
 // frameAt returns the payload of the frame at offset off of the segment's
 // bytes and the offset after it, or false if there is none.
 func frameAt(data []byte, number uint64, off int64) (payload []byte, next int64, ok bool) {
-	if off+frameHeader > int64(len(data)) {
-		return nil, 0, false
-	}
-	n := int64(binary.LittleEndian.Uint32(data[off:]))
-	if n == 0 || n > maxFrame || off+frameHeader+n > int64(len(data)) {
+	n, ok := frameLength(data, off)
+	if !ok {
 		return nil, 0, false
 	}
 	payload = data[off+frameHeader : off+frameHeader+n]
@@ -120,6 +121,16 @@ func frameAt(data []byte, number uint64, off int64) (payload []byte, next int64,
 		return nil, 0, false
 	}
 	return payload, alignFrame(off + frameHeader + n), true
+}
+
+// frameLength returns the length of the payload of a frame at off, or false if
+// there can be none.
+func frameLength(data []byte, off int64) (n int64, ok bool) {
+	if off+frameHeader > int64(len(data)) {
+		return 0, false
+	}
+	n = int64(binary.LittleEndian.Uint32(data[off:]))
+	return n, n > 0 && n <= maxFrame && off+frameHeader+n <= int64(len(data))
 }
 
 func alignFrame(off int64) int64 { return (off + frameAlign - 1) &^ (frameAlign - 1) }
@@ -131,10 +142,14 @@ func alignFrame(off int64) int64 { return (off + frameAlign - 1) &^ (frameAlign 
 func frames(data []byte, number uint64, limit int64, fn func(off int64, payload []byte) error) (end, damaged int64, err error) {
 	data = data[:min(limit, int64(len(data)))]
 	end = segmentHeader
+	var rest *tail
 	for off := end; off < int64(len(data)); {
 		payload, next, ok := frameAt(data, number, off)
 		if !ok {
-			off = nextWord(data, off)
+			if rest == nil {
+				rest = newTail(data, number, off)
+			}
+			off = rest.next(off)
 			continue
 		}
 		damaged += off - end
@@ -144,17 +159,6 @@ func frames(data []byte, number uint64, limit int64, fn func(off int64, payload 
 		off, end = next, next
 	}
 	return end, damaged, nil
-}
-
-// nextWord returns the next place after off where a frame might begin: the
-// zeros of the unused part are skipped quickly.
-func nextWord(data []byte, off int64) int64 {
-	for off += frameAlign; off+frameAlign <= int64(len(data)); off += frameAlign {
-		if binary.LittleEndian.Uint32(data[off:]) != 0 {
-			return off
-		}
-	}
-	return int64(len(data))
 }
 
 // readSegment returns the whole content of a segment file.
