@@ -69,7 +69,7 @@ cover: ## test coverage by package
 
 docs: build ## write the reference of both commands to docs/cli
 	rm -rf docs/cli
-	bin/edged docs docs/cli
+	$(GO) run -tags docs ./cmd/edged docs docs/cli
 	bin/greenctl docs docs/cli
 
 deb: build ## build a Debian package into dist/

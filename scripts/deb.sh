@@ -14,6 +14,18 @@ install -D -m 0644 LICENSE "$root/usr/share/doc/edged/copyright"
 for program in edged greenctl; do
   ./scripts/sbom.sh "bin/$program" "$version" > "$root/usr/share/doc/edged/$program.cdx.json"
 done
+mkdir -p "$root/usr/share/man/man1" "$root/usr/share/man/man8"
+bin/greenctl docs --man "$root/usr/share/man/man1"
+go run -tags docs ./cmd/edged docs --man "$root/usr/share/man/man8"
+find "$root/usr/share/man" -type f -exec gzip -9n {} +
+while read -r shell to; do
+  mkdir -p "$root/usr/share/$(dirname "$to")"
+  bin/greenctl completion "$shell" > "$root/usr/share/$to"
+done <<'C'
+bash bash-completion/completions/greenctl
+zsh zsh/vendor-completions/_greenctl
+fish fish/vendor_completions.d/greenctl.fish
+C
 mkdir -p "$root/DEBIAN"
 cat > "$root/DEBIAN/control" <<C
 Package: edged

@@ -13,7 +13,6 @@ import (
 	_ "time/tzdata" // time zones also where the system has none
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 
 	"greenhouse"
 	"greenhouse/api"
@@ -76,7 +75,8 @@ nodes talk to, controls the climate, and keeps the history and the alarms.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return greenhouse.Invalid("usage", "%s", err).WithHint("%s --help", cmd.CommandPath())
 	})
-	root.AddCommand(newServe(), newDemo(), newCheckConfig(), newCheckDB(), newRestore(), newVersion(), newDocs())
+	root.AddCommand(newServe(), newDemo(), newCheckConfig(), newCheckDB(), newRestore(), newVersion())
+	root.AddCommand(forBuilders()...)
 	return root
 }
 
@@ -93,24 +93,6 @@ func newVersion() *cobra.Command {
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "edged %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return err
 	}}
-}
-
-// newDocs writes the reference of every command, for docs/cli and man pages.
-func newDocs() *cobra.Command {
-	c := &cobra.Command{Use: "docs DIR", Short: "Write the reference of all commands into a directory", Args: cobra.ExactArgs(1), Hidden: true}
-	man := c.Flags().Bool("man", false, "as man pages instead of Markdown")
-	c.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := os.MkdirAll(args[0], 0o755); err != nil {
-			return greenhouse.Invalid("file_invalid", "%s cannot be made: %v", args[0], err)
-		}
-		root := cmd.Root()
-		root.DisableAutoGenTag = true
-		if *man {
-			return doc.GenManTree(root, &doc.GenManHeader{Title: "EDGED", Section: "8"}, args[0])
-		}
-		return doc.GenMarkdownTree(root, args[0])
-	}
-	return c
 }
 
 // newLogger returns the daemon's logger, and the level that a reload changes.
