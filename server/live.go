@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -110,18 +109,28 @@ const figuresEvery = 20 * time.Second
 
 // stale reports whether another reason is due.
 func (s saying) stale(reason string, now time.Time) bool {
-	return reason != s.reason && (now.Sub(s.at) >= figuresEvery || words(reason) != words(s.reason))
+	return reason != s.reason && (now.Sub(s.at) >= figuresEvery || !sameWords(reason, s.reason))
 }
 
-// words returns a reason without its figures.
-func words(reason string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' || r == '.' || r == '-' {
-			return -1
+// sameWords reports whether two reasons differ by their figures at most.
+func sameWords(a, b string) bool {
+	for i, j := 0, 0; ; i, j = i+1, j+1 {
+		for i < len(a) && ofFigure(a[i]) {
+			i++
 		}
-		return r
-	}, reason)
+		for j < len(b) && ofFigure(b[j]) {
+			j++
+		}
+		if i == len(a) || j == len(b) {
+			return i == len(a) && j == len(b)
+		}
+		if a[i] != b[j] {
+			return false
+		}
+	}
 }
+
+func ofFigure(c byte) bool { return c >= '0' && c <= '9' || c == '.' || c == '-' }
 
 // driven is an actuator as shown last, without its pointers, to be compared.
 type driven struct {
