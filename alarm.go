@@ -95,6 +95,6 @@ type Gap struct {
 	Node  UID     `json:"node,omitempty"`
 	From  Millis  `json:"from"`
 	To    Millis  `json:"to"`
-	Cause string  `json:"cause"` // "seq", "qos0_drop", "refused", "disk_full", "downtime", "silence"; "restamped" and "clock_unknown" tell of times and "thinned" of summaries, not of losses
+	Cause string  `json:"cause"` // "seq", "qos0_drop", "refused", "disk_full", "late", "downtime", "silence"; "restamped" and "clock_unknown" tell of times and "thinned" of summaries, not of losses
 	Count int64   `json:"count"` // samples or messages lost; 0 when it cannot be known
 }

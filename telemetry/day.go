@@ -16,8 +16,9 @@ import (
 	"greenhouse"
 )
 
-// A day file has two buckets: "meta", where "format" holds version and day and
-// "chunks" how many chunks there are, and "data" with everything else, because a bucket of its own would cost small
+// A day file has two buckets: "meta", where "format" holds version and day,
+// "chunks" how many chunks there are and "late" says that the file was begun when
+// readings of its day had gone, and "data" with everything else, because a bucket of its own would cost small
 // sites a page each:
 //
 //	0|series                   → what the file says of the series
@@ -30,6 +31,7 @@ const (
 	bucketData = "data"
 	metaFormat = "format"
 	metaChunks = "chunks"
+	metaLate   = "late"
 
 	kindMeta   = "meta"
 	kindSeries = "series"
@@ -79,6 +81,7 @@ type dayFile struct {
 	gone bool
 	// suspect says that records are missing: what is not found may be lost.
 	suspect bool
+	late    bool         // begun when readings of the day had given way to summaries
 	format  uint64       // as last read
 	used    atomic.Int64 // for the choice of what to close
 }
@@ -183,7 +186,7 @@ func (f *dayFile) inspect(tx *bolt.Tx) error {
 		return greenhouse.Unavailable("telemetry_newer", "%s has format %d, this edged knows up to %d", f.path, version, dayFormat).
 			WithHint("run the edged that wrote it, or a newer one")
 	}
-	f.format = version
+	f.format, f.late = version, d.meta.Get([]byte(metaLate)) != nil
 	f.suspect = !d.complete()
 	return nil
 }

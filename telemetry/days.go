@@ -45,6 +45,7 @@ type days struct {
 	disk  Disk
 	mu    sync.Mutex
 	files map[int64]*dayFile
+	rest  []string // files that another has replaced and that could not be removed yet
 	tick  atomic.Int64
 
 	months bool // what stayed of days, a month to a file, see levels.go
@@ -137,8 +138,9 @@ func (ds *days) between(a, b int64) []*dayFile {
 // all returns every file, oldest first.
 func (ds *days) all() []*dayFile { return ds.between(-1<<62, 1<<62) }
 
-// ensure returns the file of a day, creating it if there is none.
-func (ds *days) ensure(day int64) (*dayFile, error) {
+// ensure returns the file of a day, creating it if there is none; late says that
+// the readings of that day have gone before.
+func (ds *days) ensure(day int64, late bool) (*dayFile, error) {
 	if f := ds.get(day); f != nil {
 		return f, nil
 	}
@@ -147,7 +149,7 @@ func (ds *days) ensure(day int64) (*dayFile, error) {
 		name = monthName(day)
 	}
 	f := &dayFile{day: day, path: filepath.Join(ds.dir, name)}
-	db, err := createDay(f.path+".new", day)
+	db, err := createDay(f.path+".new", day, late)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +182,7 @@ func (ds *days) put(f *dayFile) {
 }
 
 // createDay makes an empty, synced day file under a name that is not final.
-func createDay(path string, day int64) (*bolt.DB, error) {
+func createDay(path string, day int64, late bool) (*bolt.DB, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("create day file: %w", err)
 	}
@@ -198,6 +200,11 @@ func createDay(path string, day int64) (*bolt.DB, error) {
 		if err := putMeta(meta, metaChunks, binary.AppendUvarint(nil, 0)); err != nil {
 			return err
 		}
+		if late {
+			if err := putMeta(meta, metaLate, nil); err != nil {
+				return err
+			}
+		}
 		return putFormat(meta, day)
 	})
 	if err != nil {
@@ -206,18 +213,48 @@ func createDay(path string, day int64) (*bolt.DB, error) {
 	return db, nil
 }
 
-// drop forgets a day and closes its file, which the caller then renames or
-// removes. Readers that are in it finish first.
-func (ds *days) drop(f *dayFile) error {
-	ds.mu.Lock()
-	if ds.files[f.day] == f {
-		delete(ds.files, f.day)
-	}
-	ds.mu.Unlock()
+// retire closes a day's file, moves or removes it, and forgets it. Where that
+// fails the file stays what it was: it is counted, read, and tried again. Readers
+// that are in it finish first.
+func (ds *days) retire(f *dayFile, how func(path string) error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err := f.shut(); err != nil && !isDamage(err) {
+		return err
+	}
+	if err := how(f.path); err != nil {
+		return err
+	}
 	f.gone = true
-	return f.shut()
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	delete(ds.files, f.day)
+	return nil
+}
+
+// replace puts f in the place of old, whose readers finish first.
+func (ds *days) replace(old, f *dayFile) error {
+	ds.put(f)
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	old.gone = true
+	ds.mu.Lock()
+	ds.rest = append(ds.rest, old.path)
+	ds.mu.Unlock()
+	return errors.Join(old.shut(), ds.tidy())
+}
+
+// tidy removes what was replaced. What a failure leaves is counted, and tried again.
+func (ds *days) tidy() error {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	for len(ds.rest) > 0 {
+		if err := ds.disk.Remove(ds.rest[0]); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("remove a file that was replaced: %w", err)
+		}
+		ds.rest = ds.rest[1:]
+	}
+	return nil
 }
 
 // trim closes the files longest unused beyond maxOpenDays.
@@ -242,8 +279,14 @@ func (ds *days) trim() {
 
 // size returns what the files occupy.
 func (ds *days) size() (bytes int64, n int) {
+	ds.mu.Lock()
+	paths := slices.Clone(ds.rest)
+	ds.mu.Unlock()
 	for _, f := range ds.all() {
-		if info, err := os.Stat(f.path); err == nil {
+		paths = append(paths, f.path)
+	}
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil {
 			bytes += sizeOnDisk(info)
 			n++
 		}
@@ -251,10 +294,11 @@ func (ds *days) size() (bytes int64, n int) {
 	return bytes, n
 }
 
+// close closes all files; readers find that they are gone.
 func (ds *days) close() error {
 	var err error
 	for _, f := range ds.all() {
-		err = errors.Join(err, ds.drop(f))
+		err = errors.Join(err, ds.retire(f, func(string) error { return nil }))
 	}
 	return err
 }

@@ -141,23 +141,15 @@ func (e *Engine) loadState() (ck checkpoint, err error) {
 		return ck, err
 	}
 	for _, name := range damaged {
-		e.setAside(name)
+		if err := e.setAside(name); err != nil { // the next checkpoint takes its place
+			e.o.Log.Error("a damaged file cannot be renamed", "file", name, "error", err)
+		}
 	}
 	if ck.at == (position{}) && !(e.days.empty() && e.levels.empty()) {
 		e.o.Log.Warn("no checkpoint can be read; rebuilding names and latest values from the day files")
 		return ck, e.rebuild()
 	}
 	return ck, nil
-}
-
-// setAside renames a damaged file so that it can be looked at.
-func (e *Engine) setAside(name string) {
-	to := name + ".corrupt-" + e.o.Now().UTC().Format("20060102T150405")
-	e.damaged.Add(1)
-	e.o.Log.Error("a damaged file was set aside", "file", name, "as", to)
-	if err := e.o.Disk.Rename(name, to); err != nil {
-		e.o.Log.Error("a damaged file cannot be renamed", "file", name, "error", err)
-	}
 }
 
 // lockDir takes the directory for this process and leaves its pid in the lock

@@ -45,6 +45,11 @@ func (l *gapList) add(g greenhouse.Gap) uint64 {
 			return id
 		}
 	}
+	return l.put(g)
+}
+
+// put adds g as one of its own.
+func (l *gapList) put(g greenhouse.Gap) uint64 {
 	id := l.next
 	l.next++
 	l.byID[id] = &g

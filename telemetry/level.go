@@ -20,11 +20,17 @@ const (
 // levelBin is what stays of the readings of half an hour.
 type levelBin struct {
 	summary
-	total float64 // integral
+	total    float64 // integral
+	from, to int64   // of the first and last reading; not kept in a file
 }
 
 // has reports whether there was any reading.
 func (b *levelBin) has() bool { return b.count+b.bad > 0 }
+
+// more reports whether b is of more readings than a.
+func (b *levelBin) more(a *levelBin) bool {
+	return b.count > a.count || b.count == a.count && b.bad > a.bad
+}
 
 // level is what stays of one series and day.
 type level struct {
@@ -37,6 +43,10 @@ type level struct {
 func (l *level) add(base int64, rows []row, sum *integral) {
 	for _, x := range rows {
 		b := &l.bins[(x.at-base)/binMillis]
+		if !b.has() {
+			b.from = x.at
+		}
+		b.to = x.at
 		b.add(x)
 		b.total += sum.add(x)
 		if x.usable() {
@@ -45,13 +55,13 @@ func (l *level) add(base int64, rows []row, sum *integral) {
 	}
 }
 
-// prefer takes from old, which was kept before, the bins of which it knows more:
-// where a crash left readings and summary both are the same, and what came too
-// late takes nothing away. Doing it again changes nothing.
+// prefer takes from old, which was kept before, the bins of which it knows as much
+// or more: where a crash left readings and summary both are the same, and what came
+// too late takes nothing away. Doing it again changes nothing.
 func (l *level) prefer(old *level) {
 	for i := range l.bins {
 		a, b := &l.bins[i], &old.bins[i]
-		if b.count > a.count || b.count == a.count && b.bad > a.bad {
+		if b.has() && !a.more(b) {
 			*a = *b
 			if !old.rate {
 				a.total = math.NaN()

@@ -66,29 +66,28 @@ type levelled struct {
 // wanted, in one transaction, before these are dropped. Doing it twice changes
 // nothing. What does not read back is recorded as a gap.
 func (e *Engine) keepLevels(f *dayFile, wanted func(greenhouse.PointID) bool) error {
-	list, err := e.levelsOf(f, wanted)
-	e.tellHurt()
+	list, late, err := e.levelsOf(f, wanted)
 	if isDamage(err) {
 		e.o.Log.Error("a day that is to go is damaged", "file", f.path, "error", err)
 		e.damaged.Add(1)
-		e.lostDay(f.day)
-	} else if err != nil {
-		return err
+		err = e.lostDays(f.day, f.day+1)
 	}
-	if len(list) == 0 {
-		return nil
+	if err = errors.Join(err, e.tellHurt(), e.tellLate(late)); err != nil || len(list) == 0 {
+		return err
 	}
 	first := month(f.day)
 	err = e.writeLevels(first, f.day, list)
-	if isDamage(err) {
-		e.loseLevels(first, err)
+	if months := e.levels.get(first); isDamage(err) && months != nil {
+		if err := e.loseLevels(months, err); err != nil {
+			return err
+		}
 		err = e.writeLevels(first, f.day, list)
 	}
 	return err
 }
 
-// levelsOf sums up the series of a day.
-func (e *Engine) levelsOf(f *dayFile, wanted func(greenhouse.PointID) bool) (list []levelled, err error) {
+// levelsOf sums up the series of a day, and says what comes too late for that.
+func (e *Engine) levelsOf(f *dayFile, wanted func(greenhouse.PointID) bool) (list []levelled, late []greenhouse.Gap, err error) {
 	s := &e.sealer
 	err = f.view(&s.old, func(d *dayTx) error {
 		if f.suspect {
@@ -100,13 +99,19 @@ func (e *Engine) levelsOf(f *dayFile, wanted func(greenhouse.PointID) bool) (lis
 				return nil //nolint:nilerr // the file is suspect for it, which is told of above
 			}
 			l := e.levelOf(d, id, rec)
-			if l != (level{rate: l.rate, tail: -1}) {
-				list = append(list, levelled{id, rec.point, s.coder.appendLevel(nil, &l)})
+			if l == (level{rate: l.rate, tail: -1}) {
+				return nil
 			}
-			return nil
+			list = append(list, levelled{id, rec.point, s.coder.appendLevel(nil, &l)})
+			if !f.late && !(f.thin && e.o.trend(rec.point)) {
+				return nil
+			}
+			gaps, err := e.tooLate(f.day, id, rec.point, &l)
+			late = append(late, gaps...)
+			return err
 		})
 	})
-	return list, err
+	return list, late, err
 }
 
 // levelOf sums up one series of a day.
@@ -165,7 +170,7 @@ func (e *Engine) endOf(day int64, id uint32) (sum integral) {
 
 // writeLevels stores what stays of a day in the file of its month.
 func (e *Engine) writeLevels(first, day int64, list []levelled) error {
-	f, err := e.levels.ensure(first)
+	f, err := e.levels.ensure(first, false)
 	if err != nil {
 		return err
 	}
@@ -234,22 +239,6 @@ func (s *sealer) preferLevel(d *dayTx, key, value []byte) ([]byte, error) {
 	}
 	l.prefer(&old)
 	return s.coder.appendLevel(nil, &l), nil
-}
-
-// loseLevels sets a damaged file of summaries aside and records the month as lost.
-func (e *Engine) loseLevels(first int64, cause error) {
-	f := e.levels.get(first)
-	if f == nil {
-		return
-	}
-	e.o.Log.Error("a file of summaries is damaged", "file", f.path, "error", cause)
-	if err := e.levels.drop(f); err != nil && !errors.Is(err, errDamaged) {
-		e.o.Log.Error("close damaged summaries", "file", f.path, "error", err)
-	}
-	e.setAside(f.path)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.st.gaps.add(greenhouse.Gap{From: greenhouse.Millis(first * dayMillis), To: greenhouse.Millis(monthEnd(first)*dayMillis - 1), Cause: CauseCorrupt})
 }
 
 // readLevel reads what stayed of a series and day. With a point it is damage if the

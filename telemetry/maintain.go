@@ -6,8 +6,6 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
-
-	"greenhouse"
 )
 
 const (
@@ -50,7 +48,7 @@ func (e *Engine) Maintain() error {
 	}
 	e.days.trim()
 	e.levels.trim()
-	return err
+	return errors.Join(err, e.days.tidy())
 }
 
 // checkSpace leaves trends out while the disk has less than twice the free space
@@ -135,13 +133,6 @@ func (e *Engine) packDue(now time.Time) error {
 		}
 	}
 	return nil
-}
-
-// lostDay records that what was sealed of a day can no longer be read.
-func (e *Engine) lostDay(day int64) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.st.gaps.add(greenhouse.Gap{From: greenhouse.Millis(day * dayMillis), To: greenhouse.Millis((day+1)*dayMillis - 1), Cause: CauseCorrupt})
 }
 
 // rebuild reads names and latest values back from the day files, newest first.

@@ -200,6 +200,7 @@ const (
 	CauseDowntime     = "downtime"      // nothing of a node between a stop and its first message after; count 0
 	CauseSilence      = "silence"       // nothing of a point for longer than StaleAfter; count 0
 	CauseRestamped    = "restamped"     // nothing is lost: the times are right, but were found out later; count 0
+	CauseLate         = "late"          // came when its half hour had been summed up and its readings dropped, and went with the next dropping of that day
 	CauseThinned      = "thinned"       // no loss of what happened: readings have given way to their summaries, see steps 1h and 1d; count 0
 	CauseClockUnknown = "clock_unknown" // nothing is lost, but nobody knows when it was measured: the times are guesses; count 0
 )

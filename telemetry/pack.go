@@ -42,13 +42,14 @@ func (e *Engine) rewrite(f *dayFile, to dayState) error {
 	if to == dayThin {
 		list = slices.DeleteFunc(list, func(p packed) bool { return e.o.trend(p.rec.point) })
 	}
+	if told := e.tellHurt(); told != nil {
+		return fmt.Errorf("pack day: %w", told)
+	}
 	if err == nil {
 		err = s.repack(e, f, list, to)
 	}
-	e.tellHurt()
 	if isDamage(err) {
-		e.loseDay(f, err)
-		return nil
+		return e.loseDay(f, err)
 	}
 	if err != nil {
 		return fmt.Errorf("pack day: %w", err)
@@ -113,7 +114,7 @@ func coarsen(starts uint32, span int) (out uint32) {
 func (s *sealer) repack(e *Engine, f *dayFile, list []packed, to dayState) error {
 	final := filepath.Join(e.days.dir, dayName(f.day, to))
 	tmp := final + ".new"
-	db, err := createDay(tmp, f.day)
+	db, err := createDay(tmp, f.day, f.late)
 	if err != nil {
 		return err
 	}
@@ -133,11 +134,7 @@ func (s *sealer) repack(e *Engine, f *dayFile, list []packed, to dayState) error
 	if err := e.days.publish(tmp, final); err != nil {
 		return err
 	}
-	e.days.put(&dayFile{day: f.day, path: final, packed: true, thin: to == dayThin})
-	if err := e.days.drop(f); err != nil {
-		return err
-	}
-	return e.o.Disk.Remove(f.path)
+	return e.days.replace(f, &dayFile{day: f.day, path: final, packed: true, thin: to == dayThin})
 }
 
 // finish cuts off the room that bbolt allocated ahead and syncs.

@@ -192,10 +192,7 @@ func (e *Engine) dropLevels(f *dayFile, why string) error {
 // remove deletes a file of a set and returns how many bytes that freed.
 func (e *Engine) remove(of *days, f *dayFile) (freed int64, err error) {
 	before, _ := of.size()
-	if err := of.drop(f); err != nil {
-		return 0, err
-	}
-	if err := e.o.Disk.Remove(f.path); err != nil {
+	if err := of.retire(f, e.o.Disk.Remove); err != nil {
 		return 0, err
 	}
 	after, _ := of.size()

@@ -125,7 +125,6 @@ func (e *Engine) seal(limit uint32) error {
 		}
 	}
 	e.release()
-	e.tellHurt()
 	e.wal.written.Add(s.bytes)
 	e.late.Add(s.late)
 	s.late = 0
@@ -152,30 +151,46 @@ func (s *sealer) trim() {
 // what can be read is packed into a new one; if that fails too it is set aside
 // and the day begun anew with what memory has.
 func (e *Engine) sealDay(day int64, items []item) error {
-	f, err := e.days.ensure(day)
+	f, err := e.dayFor(day)
 	if err != nil {
 		return err
 	}
-	err = e.sealer.writeDay(f, items)
+	err = e.writeDay(f, items)
 	if !isDamage(err) {
 		return err
 	}
 	e.o.Log.Error("a day file cannot be written; saving what can be read", "file", f.path, "error", err)
 	e.damaged.Add(1)
 	if f.packed {
-		e.loseDay(f, err)
-	} else if err := e.pack(f); err != nil {
+		err = e.loseDay(f, err)
+	} else {
+		err = e.pack(f)
+	}
+	if err != nil {
 		return err
 	}
-	if f, err = e.days.ensure(day); err != nil {
+	if f, err = e.dayFor(day); err != nil {
 		return err
 	}
-	return e.sealer.writeDay(f, items)
+	return e.writeDay(f, items)
+}
+
+// dayFor returns the file of a day, creating it if there is none.
+func (e *Engine) dayFor(day int64) (*dayFile, error) {
+	if f := e.days.get(day); f != nil {
+		return f, nil
+	}
+	late, err := e.summedUp(day)
+	if err != nil {
+		return nil, err
+	}
+	return e.days.ensure(day, late)
 }
 
 // writeDay writes the items in transactions of at most chunksPerTx chunks, or
 // rowsPerTx readings, in the order of their keys.
-func (s *sealer) writeDay(f *dayFile, items []item) error {
+func (e *Engine) writeDay(f *dayFile, items []item) error {
+	s := &e.sealer
 	groups, err := s.groups(f, items)
 	if err != nil {
 		return err
@@ -186,6 +201,9 @@ func (s *sealer) writeDay(f *dayFile, items []item) error {
 		written, err := f.update(&s.old, func(d *dayTx) (err error) {
 			n, err = s.writeGroups(d, groups[:min(len(groups), chunksPerTx)])
 			done = d
+			if err == nil {
+				err = e.tellHurt() // before it is written over
+			}
 			return err
 		})
 		if err != nil {
