@@ -31,7 +31,6 @@ type stand struct {
 	zone      *greenhouse.Zone
 	points    []*greenhouse.Point // by id
 	records   map[greenhouse.UID]*greenhouse.Node
-	boots     map[greenhouse.UID]string
 	overrides map[greenhouse.PointID]*greenhouse.Override
 	stopped   bool
 	commands  map[greenhouse.CommandID]greenhouse.Command // not terminal
@@ -68,7 +67,7 @@ type RunAlarm struct {
 
 func newStand(r *run) (*stand, error) {
 	plan := r.world.Plan()
-	d := &stand{r: r, site: plan.Site, zone: new(greenhouse.Zone), records: map[greenhouse.UID]*greenhouse.Node{}, boots: map[greenhouse.UID]string{},
+	d := &stand{r: r, site: plan.Site, zone: new(greenhouse.Zone), records: map[greenhouse.UID]*greenhouse.Node{},
 		overrides: map[greenhouse.PointID]*greenhouse.Override{}, commands: map[greenhouse.CommandID]greenhouse.Command{}}
 	*d.zone = plan.Zones[0].Zone
 	for _, dev := range r.world.Devices() {
@@ -322,9 +321,8 @@ func (d *stand) status(n *wired, payload []byte) {
 		return
 	}
 	d.presence.Status(n.uid, s.Online, d.r.now)
-	if s.Online && s.Boot != "" && s.Boot != d.boots[n.uid] {
-		d.boots[n.uid] = s.Boot
-		d.ctl.NodeOnline(n.uid, s.Boot)
+	if s.Online {
+		d.ctl.NodeOnline(n.uid, s.Boot) // every time, as the daemon does: until its boot is known a node that is back gets no ON
 	}
 }
 
