@@ -145,6 +145,9 @@ func (st *State) heatBySwitch(t, sp float64, waits bool) {
 	if waits {
 		err = min(err, 0)
 	}
+	if st.respite(d) {
+		err = -2 * k.HeatOff
+	}
 	var hold Hold
 	h.demand = 0
 	h.on, hold = p.Step(h.on, err, st.dt)
@@ -307,6 +310,9 @@ func (st *State) lead(heaters []int) {
 func (st *State) proportion(d *device, part float64) float64 {
 	if d.spec.Modulating {
 		return part
+	}
+	if st.respite(d) {
+		part = 0
 	}
 	sd := switching(&d.spec)
 	if d.pulses = sd.Step(d.pulses, part, st.dt); d.pulses.On {
