@@ -19,6 +19,7 @@ type Live struct {
 	LastEvent uint64            `json:"last_event"`
 	Alarms    AlarmCounts       `json:"alarms"`
 	Stopped   Stopped           `json:"stopped"`
+	Waits     string            `json:"waits,omitempty" doc:"why schedules wait for the clock; absent while they follow it"`
 	Points    []LivePoint       `json:"points,omitempty"`
 	Actuators []Actuator        `json:"actuators,omitempty"`
 	Zones     []LiveZone        `json:"zones,omitempty"`

@@ -33,7 +33,8 @@ type Status struct {
 	StartedAt    greenhouse.Millis `json:"started_at"`
 	UptimeS      float64           `json:"uptime_s"`
 	Now          greenhouse.Millis `json:"now" doc:"the daemon's clock"`
-	ClockTrusted bool              `json:"clock_trusted"`
+	Clock        greenhouse.Clock  `json:"clock" doc:"what that clock is worth: unset, holdover or synced, and why"`
+	ClockTrusted bool              `json:"clock_trusted" doc:"schedules follow it"`
 	Ready        bool              `json:"ready"`
 	NotReady     []string          `json:"not_ready,omitempty" doc:"why not"`
 	Stopped      Stopped           `json:"stopped"`

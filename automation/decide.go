@@ -142,7 +142,11 @@ func (st *State) want(i int, slot claimSlot, owner string, level float64, why re
 	} else {
 		d.level = level
 	}
-	w.Claims = append(w.Claims, greenhouse.Claim{Priority: p, Owner: owner, Value: level, Reason: d.notes[slot].say(why, a, b, c), Urgent: slot == slotSafety && math.Abs(d.applied-level) > 0.01})
+	reason := d.notes[slot].say(why, a, b, c)
+	if p == greenhouse.PriorityLoop && !st.clockTrusted && d.role != roleLamp { // what is said of lamps says so already
+		reason = d.notes[slot].blindly()
+	}
+	w.Claims = append(w.Claims, greenhouse.Claim{Priority: p, Owner: owner, Value: level, Reason: reason, Urgent: slot == slotSafety && math.Abs(d.applied-level) > 0.01})
 }
 
 // bound adds a limit to device i: from below where least, else from above. What

@@ -321,6 +321,8 @@ func TestZoneWithoutTargetsClaimsOnlyFailsafe(t *testing.T) {
 	h.expect("circulation", 1)
 }
 
+// TestUntrustedClock: light alone tells day from night, outside before inside,
+// heating aims below the highest of its levels, and whoever asks is told why.
 func TestUntrustedClock(t *testing.T) {
 	h := newHouse(t, noon(), "air_temp", "solar", "heater", "lamp")
 	h.in.Trusted = false
@@ -341,5 +343,30 @@ func TestUntrustedClock(t *testing.T) {
 	h.run(time.Minute, nil)
 	if !h.last.Day {
 		t.Error("night in the sun")
+	}
+	for _, owner := range []string{"heating", "light"} {
+		name := map[string]string{"heating": "heater", "light": "lamp"}[owner]
+		if got := h.reason(name, owner); !strings.Contains(got, "the clock is not") {
+			t.Errorf("%s: %q does not say that the clock is not trusted", name, got)
+		}
+	}
+	h.in.Trusted = true
+	h.run(time.Minute, nil)
+	if got := h.reason("heater", "heating"); strings.Contains(got, "clock") || got == "" {
+		t.Errorf("the clock is trusted: %q", got)
+	}
+	for _, c := range []struct {
+		sensor string
+		value  float64
+		day    bool
+	}{{"solar", 20, false}, {"solar", 20.1, true}, {"ppfd", 30, false}, {"ppfd", 30.1, true}} {
+		h := newHouse(t, noon(), c.sensor, "air_temp", "heater")
+		h.in.Trusted = false
+		h.set("air_temp", 17)
+		h.set(c.sensor, c.value)
+		h.run(time.Minute, nil)
+		if h.last.Day != c.day {
+			t.Errorf("%s %v: day %v, want %v", c.sensor, c.value, h.last.Day, c.day)
+		}
 	}
 }

@@ -244,6 +244,15 @@ type note struct {
 	why     reason
 	a, b, c float64
 	text    string
+	blind   string // the same without a trusted clock; "" until it is asked for
+}
+
+// blindly returns what was said last, with why no schedule is in it.
+func (n *note) blindly() string {
+	if n.blind == "" {
+		n.blind = n.text + "; the clock is not trusted, so aims do not follow the time of day"
+	}
+	return n.blind
 }
 
 // say returns the clause with its numbers, worded anew only where the grower
@@ -256,7 +265,7 @@ func (n *note) say(why reason, a, b, c float64) string {
 		return n.text
 	}
 	args := [...]any{a, b, c}
-	*n = note{why, a, b, c, fmt.Sprintf(format, args[:verbs(format)]...)}
+	*n = note{why: why, a: a, b: b, c: c, text: fmt.Sprintf(format, args[:verbs(format)]...)}
 	return n.text
 }
 

@@ -1,109 +1,244 @@
 package edge
 
 import (
-	"crypto/rand"
+	"encoding/json"
+	"fmt"
 	"math"
-	"os"
-	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"greenhouse"
+	"greenhouse/store"
 	"greenhouse/telemetry"
 )
-
-// ClockTrust says when the wall clock may drive schedules.
-type ClockTrust string
-
-// Until the clock is trusted, zones are controlled by their sensors alone;
-// timers and leases run on the monotonic clock and never wait.
-const (
-	TrustAuto   ClockTrust = "auto"   // the date is sane and the machine knows the time
-	TrustAlways ClockTrust = "always" // for sites without NTP whose clock people set
-	TrustNever  ClockTrust = "never"
-)
-
-// buildYear is a year no honest clock can be before.
-const buildYear = 2026
 
 // stepBound is how far wall and monotonic time may part between two looks
 // before it counts as a step rather than as slewing.
 const stepBound = 2 * time.Second
 
-// clockWatch judges the wall clock and notices steps. Trusted may be called
-// from any goroutine; Look by one.
+// clockWatch judges the wall clock and notices steps. Look is called by one
+// goroutine, Read by one, all else by any.
 type clockWatch struct {
 	policy  ClockTrust
-	trusted atomic.Bool
-	last    time.Time
-	synced  func() bool // asks the machine; replaced in tests
+	bound   time.Duration // of holdover
+	machine func() MachineClock
+	uptime  func() (boot string, since time.Duration)
+
+	judged   atomic.Pointer[clockVerdict]
+	hardware atomic.Pointer[hardwareReading]
+
+	mu    sync.Mutex
+	last  time.Time // of the last look
+	since time.Time // of the state, by the monotonic clock
+	doubt time.Time // since when schedules wait; zero: they do not
+	known clockMemory
+	memo  bool // known has changed since it was kept
 }
 
-func newClockWatch(policy ClockTrust, now time.Time) *clockWatch {
-	w := &clockWatch{policy: policy, last: now, synced: machineSynced}
-	w.judge(now)
+// clockMemory is what is kept of the clock over a restart, so that no clock that
+// went back is believed, and a boot in which it was set is remembered as one.
+type clockMemory struct {
+	Good   greenhouse.Millis `json:"good,omitempty"`   // newest time that schedules followed
+	Synced greenhouse.Millis `json:"synced,omitempty"` // newest time that was disciplined
+	Boot   string            `json:"boot,omitempty"`   // of the machine, in which that was
+	UpMs   int64             `json:"up_ms,omitempty"`  // how long that boot had lasted
+}
+
+// hardwareReading is how far the hardware clock was ahead of the wall clock.
+type hardwareReading struct {
+	there bool
+	ahead time.Duration
+}
+
+// newClockWatch judges the clock for the first time. Before the registry is open
+// nothing is remembered of it: see recall.
+func newClockWatch(o *Options) *clockWatch {
+	w := &clockWatch{policy: o.ClockTrust, bound: o.ClockHoldover, machine: o.Faults.Machine, uptime: uptime(), last: o.Now()}
+	if w.machine == nil {
+		w.machine = readMachine
+	}
+	w.Read(w.last)
+	w.Look(w.last)
 	return w
 }
 
 // Trusted reports whether schedules may follow the wall clock.
-func (w *clockWatch) Trusted() bool { return w.trusted.Load() }
+func (w *clockWatch) Trusted() bool { return w.judged.Load().Trusted }
 
-// Look judges the clock again and returns by how much the wall clock was
-// stepped since the last look, 0 if it was not.
-func (w *clockWatch) Look(now time.Time) (step time.Duration) {
-	mono := now.Sub(w.last)                   // monotonic readings
-	wall := now.Round(0).Sub(w.last.Round(0)) // wall readings
+// Clock returns what the wall clock is worth at an instant.
+func (w *clockWatch) Clock(now time.Time) greenhouse.Clock {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v := w.judged.Load()
+	return greenhouse.Clock{State: v.State, Trusted: v.Trusted, Text: v.Text, LastSynced: w.known.Synced, For: max(0, math.Floor(now.Sub(w.since).Seconds()))}
+}
+
+// Read reads the hardware clock, which may take its time.
+func (w *clockWatch) Read(now time.Time) {
+	if m := w.machine(); m.Hardware != nil {
+		at, ok := m.Hardware()
+		w.hardware.Store(&hardwareReading{ok, at.Sub(now.Round(0))})
+		return
+	}
+	w.hardware.Store(&hardwareReading{})
+}
+
+// clockNews is what a look found out.
+type clockNews struct {
+	step    time.Duration // of the wall clock since the last look; 0: none
+	changed bool          // was and is differ in state, or in whether schedules follow
+	was, is clockVerdict
+}
+
+// Look judges the clock again and tells what is new about it.
+func (w *clockWatch) Look(now time.Time) clockNews {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := clockNews{step: parted(w.last, now)}
 	w.last = now
-	w.judge(now)
+	boot, up := w.uptime()
+	machine := w.machine()
+	if n.step != 0 && !machine.Synced {
+		w.stepped(n.step)
+	}
+	n.is = judgeClock(w.facts(now, boot, up, machine))
+	w.remember(now, boot, up, n.is)
+	if was := w.judged.Swap(&n.is); was != nil {
+		n.was, n.changed = *was, was.State != n.is.State || was.Trusted != n.is.Trusted
+	}
+	if n.was.State != n.is.State {
+		w.since = now
+	}
+	switch {
+	case n.is.Trusted:
+		w.doubt = time.Time{}
+	case w.doubt.IsZero():
+		w.doubt = now
+	}
+	return n
+}
+
+// parted returns by how much wall time passed more than monotonic time between
+// two looks, 0 where that is no step.
+func parted(last, now time.Time) time.Duration {
+	mono := now.Sub(last)                   // monotonic readings
+	wall := now.Round(0).Sub(last.Round(0)) // wall readings
 	if d := wall - mono; d > stepBound || d < -stepBound {
 		return d
 	}
 	return 0
 }
 
-func (w *clockWatch) judge(now time.Time) {
-	switch w.policy {
-	case TrustAlways:
-		w.trusted.Store(true)
-	case TrustNever:
-		w.trusted.Store(false)
-	default:
-		w.trusted.Store(now.Year() >= buildYear && now.Year() < buildYear+50 && w.synced())
+// stepped takes note of a step by somebody else than who disciplines the clock. It
+// is meant, so the newest good time moves with it; but what vouched for the time
+// before it vouches for nothing after it.
+func (w *clockWatch) stepped(by time.Duration) {
+	if w.known.Good != 0 && by < 0 {
+		w.known.Good, w.memo = w.known.Good.Add(by), true
+	}
+	if by.Abs() > clockTolerance {
+		w.known.Boot, w.memo = "", true
+	}
+	if h := w.hardware.Load(); h.there {
+		w.hardware.Store(&hardwareReading{true, h.ahead - by})
 	}
 }
 
-// machineSynced reports whether something better than a guess set the clock.
-// Only single-board computers (they have a device tree) boot without knowing
-// the time: there it takes NTP, as the kernel or systemd-timesyncd says, or a
-// hardware clock. Any other machine, or its host, keeps time while it is off.
-func machineSynced() bool {
-	if _, err := os.Stat("/proc/device-tree/model"); err != nil {
-		return true
+// facts gathers what the clock is judged by. The caller holds mu.
+func (w *clockWatch) facts(now time.Time, boot string, up time.Duration, m MachineClock) clockFacts {
+	f := clockFacts{policy: w.policy, bound: w.bound, now: now, machine: m, hardware: *w.hardware.Load(), good: w.known.Good, synced: w.known.Synced, age: -1}
+	if w.known.Boot == boot {
+		f.age = max(0, up-time.Duration(w.known.UpMs)*time.Millisecond)
 	}
-	var tx unix.Timex
-	if state, err := unix.Adjtimex(&tx); err == nil && state != unix.TIME_ERROR && tx.Status&unix.STA_UNSYNC == 0 {
-		return true
+	if age := now.Sub(m.SetAt); !m.SetAt.IsZero() && age >= 0 && age < up && (f.age < 0 || age < f.age) {
+		f.age = age
 	}
-	for _, p := range []string{"/run/systemd/timesync/synchronized", "/dev/rtc0", "/dev/rtc"} {
-		if _, err := os.Stat(p); err == nil {
-			return true
-		}
-	}
-	return false
+	return f
 }
 
-// uptime returns what tells how long this boot of the machine lasts, which no
-// step of the wall clock changes. Where the machine does not say, the boot
-// begins now and ends with the process.
-func uptime() func() (boot string, since time.Duration) {
-	boot, before, began := rand.Text(), time.Duration(0), time.Now() // not Options.Now: that may be set, this may not
-	var t unix.Timespec
-	if id, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil && unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) == nil {
-		boot, before = strings.TrimSpace(string(id)), time.Duration(t.Nano())
+// remember keeps in mind the newest good time. The caller holds mu.
+func (w *clockWatch) remember(now time.Time, boot string, up time.Duration, v clockVerdict) {
+	switch ms := greenhouse.MillisOf(now); {
+	case v.State == greenhouse.ClockSynced: // who disciplines it may also set it back
+		w.known, w.memo = clockMemory{Good: ms, Synced: ms, Boot: boot, UpMs: up.Milliseconds()}, true
+	case v.Trusted && ms > w.known.Good:
+		w.known.Good, w.memo = ms, true
 	}
-	return func() (string, time.Duration) { return boot, before + time.Since(began) }
+}
+
+// waits returns for how long schedules have waited for the clock.
+func (w *clockWatch) waits(now time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.doubt.IsZero() {
+		return 0
+	}
+	return now.Sub(w.doubt)
+}
+
+// recall takes over what an earlier run knew, and judges by it. What cannot be
+// understood is as good as nothing.
+func (w *clockWatch) recall(raw []byte, now time.Time) error {
+	var kept clockMemory
+	if raw == nil {
+		return nil
+	}
+	if err := json.Unmarshal(raw, &kept); err != nil {
+		return fmt.Errorf("decode what was known of the clock: %w", err)
+	}
+	w.mu.Lock()
+	if w.judged.Load().State != greenhouse.ClockSynced {
+		w.known = kept
+	}
+	w.mu.Unlock()
+	w.Look(now)
+	return nil
+}
+
+// keep returns what has to be kept, nil if that is kept already.
+func (w *clockWatch) keep() ([]byte, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.memo {
+		return nil, nil
+	}
+	return json.Marshal(w.known)
+}
+
+// recallClock reads what an earlier run knew of the clock.
+func (d *Daemon) recallClock() error {
+	return d.store.View(func(tx *store.Tx) error { return d.clock.recall(tx.Get(bucketWear, []byte("clock")), d.opts.Now()) })
+}
+
+// lookAtClock judges the clock and journals what is new about it.
+func (d *Daemon) lookAtClock(now time.Time) {
+	n := d.clock.Look(now)
+	if n.step != 0 {
+		d.log.Warn("the wall clock was stepped", "by", n.step)
+		d.clerk.event(greenhouse.Event{TS: greenhouse.MillisOf(now), Code: "clock_stepped", Source: greenhouse.SiteSource, Detail: detail("by_s", n.step.Seconds())})
+	}
+	if n.changed {
+		d.tellClock(n.is, n.was.State)
+	}
+}
+
+// tellClock journals a state of the clock.
+func (d *Daemon) tellClock(v clockVerdict, from greenhouse.ClockState) {
+	d.log.Info("the clock", "state", v.State, "trusted", v.Trusted, "why", v.Text)
+	d.clerk.event(greenhouse.Event{TS: greenhouse.MillisOf(d.opts.Now()), Code: "clock_" + string(v.State), Source: greenhouse.SiteSource,
+		Detail: detail("from", from, "trusted", v.Trusted, "why", v.Text)})
+}
+
+// clockConditions returns the alarms of the clock.
+func (d *Daemon) clockConditions(now time.Time) []greenhouse.Condition {
+	v := d.clock.judged.Load()
+	return []greenhouse.Condition{
+		{Source: greenhouse.SiteSource, Code: "clock_untrusted", Severity: greenhouse.Warning, Active: d.clock.waits(now) >= greenhouse.ClockWaits,
+			Text: "schedules wait and zones are controlled by their sensors alone: " + v.Text},
+		{Source: greenhouse.SiteSource, Code: "clock_holdover", Severity: greenhouse.Warning, Active: v.Trusted && v.Fades && v.Age >= holdoverTells,
+			Text: "nothing has set the clock for a day: " + v.Text},
+	}
 }
 
 // restamped journals what became of readings that came before the clock was

@@ -2,6 +2,8 @@ package edge_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -71,6 +73,82 @@ func TestBootWithoutTheTime(t *testing.T) {
 		}
 		if got := c.history("@multi-a4cf12b3de09/lux"); len(got) != 1 || got[0].At != own {
 			t.Errorf("the reading with a time of its own: %v, want %v", got, own)
+		}
+	})
+}
+
+// TestClockIsToldEverywhere follows a board from its saved stamp to NTP and into
+// holdover: status, doctor, metrics, the dashboard's stream, the alarm after five
+// minutes, the events, and what nodes hear of the time.
+func TestClockIsToldEverywhere(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var synced atomic.Bool
+		h := start(t, func(o *edge.Options) {
+			o.ClockTrust, o.ClockHoldover, o.Period = edge.TrustAuto, 26*time.Hour, 15*time.Second
+			o.Faults.Machine = func() edge.MachineClock { return edge.MachineClock{Board: true, Synced: synced.Load()} }
+		})
+		h.zone(greenhouse.Zone{ID: "north"})
+		secret := h.register("multi-a4cf12b3de01", "north", channels("air_temp")...)
+		node := h.login("multi-a4cf12b3de01", secret)
+		node.subscribe(topic(wire.KindTimeReply, "multi-a4cf12b3de01"))
+		asked := 0
+		check := func(what string, state greenhouse.ClockState, trusted bool, doctor api.CheckStatus, words string) {
+			t.Helper()
+			var st api.Status
+			h.must("GET", "/status", nil, &st)
+			if st.Clock.State != state || st.Clock.Trusted != trusted || st.ClockTrusted != trusted || !strings.Contains(st.Clock.Text, words) {
+				t.Errorf("%s: status %+v, want %s, %v, %q", what, st.Clock, state, trusted, words)
+			}
+			var d api.Doctor
+			h.must("GET", "/doctor", nil, &d)
+			if c := d.Checks[0]; c.ID != api.CheckClock || c.Status != doctor || !strings.Contains(c.Text, words) || !strings.HasPrefix(c.Text, string(state)) {
+				t.Errorf("%s: doctor %+v", what, c)
+			}
+			if !strings.Contains(h.metrics(), fmt.Sprintf(`edged_clock_state{state="%s"} 1`, state)) {
+				t.Errorf("%s: the metrics do not say %s", what, state)
+			}
+			asked++
+			node.send(uint64(asked), topic(wire.KindTimeRequest, "multi-a4cf12b3de01"), fmt.Sprintf(`{"nonce":%d}`, asked))
+			if m := node.next(); !strings.Contains(string(m.payload), fmt.Sprintf(`"trusted":%v`, trusted)) {
+				t.Errorf("%s: a node hears %s", what, m.payload)
+			}
+			if got := h.call("PUT", "/zones/north/adjustments/heating", map[string]any{"value": 18, "reason": "test"}, nil) < 300; got != trusted {
+				t.Errorf("%s: an adjustment that ends by the clock is taken: %v: %s", what, got, h.answer)
+			}
+		}
+		check("booted", greenhouse.ClockHoldover, false, api.CheckWarn, "nothing kept the time")
+		pass(4 * time.Minute)
+		if h.raised(greenhouse.SiteSource, "clock_untrusted") {
+			t.Error("alarmed within the minutes that NTP may take")
+		}
+		pass(90 * time.Second)
+		if a, _ := h.alarm(greenhouse.SiteSource, "clock_untrusted"); a.State != greenhouse.AlarmRaised || !strings.Contains(a.Text, "nothing kept the time") {
+			t.Errorf("after five minutes: %+v", a)
+		}
+		synced.Store(true)
+		pass(2 * time.Second)
+		check("set", greenhouse.ClockSynced, true, api.CheckOK, "the kernel says")
+		if h.raised(greenhouse.SiteSource, "clock_untrusted") {
+			t.Error("the alarm stays")
+		}
+		synced.Store(false)
+		pass(23 * time.Hour)
+		check("the network is gone", greenhouse.ClockHoldover, true, api.CheckOK, "not for 23 h")
+		if h.raised(greenhouse.SiteSource, "clock_holdover") {
+			t.Error("alarmed within a day")
+		}
+		pass(2 * time.Hour)
+		if !h.raised(greenhouse.SiteSource, "clock_holdover") {
+			t.Error("nothing says that the time will be lost")
+		}
+		pass(2 * time.Hour)
+		check("gone for longer than it may", greenhouse.ClockHoldover, false, api.CheckWarn, "longer than clock.holdover")
+		var told []string
+		for _, e := range h.events("clock_unset", "clock_holdover", "clock_synced") {
+			told = append(told, e.Code)
+		}
+		if want := []string{"clock_holdover", "clock_synced", "clock_holdover", "clock_holdover"}; !slices.Equal(told, want) {
+			t.Errorf("events %v, want %v", told, want)
 		}
 	})
 }

@@ -88,7 +88,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
 	}
-	d := &Daemon{opts: o, log: o.Log, clock: newClockWatch(o.ClockTrust, o.Now()), reserve: newReserve(o.DataDir, o.Log), failed: make(chan error, 1), told: map[greenhouse.PointID]telling{}}
+	d := &Daemon{opts: o, log: o.Log, clock: newClockWatch(&o), reserve: newReserve(o.DataDir, o.Log), failed: make(chan error, 1), told: map[greenhouse.PointID]telling{}}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -114,6 +114,9 @@ func (d *Daemon) openStore() error {
 	}
 	d.store = s
 	d.teardown.push("registry", func(context.Context) error { return s.Close() })
+	if err := d.recallClock(); err != nil {
+		d.log.Error("what was known of the clock is lost", "error", err)
+	}
 	return s.Update(func(tx *store.Tx) error {
 		epoch, err := tx.NextEpoch()
 		d.epoch.Store(epoch)
@@ -292,6 +295,9 @@ func (d *Daemon) Start(context.Context) error {
 	})
 	for _, run := range []func(context.Context){d.configs.Run, d.actuators.Run, d.loop.Run, d.watch, d.keep} {
 		d.work.Go(func() { run(d.ctx) })
+	}
+	if v := d.clock.judged.Load(); v.State != greenhouse.ClockSynced {
+		d.tellClock(*v, "")
 	}
 	d.ready.Store(true)
 	d.log.Info("ready", "version", d.opts.Version, "data", d.opts.DataDir, "mqtt", d.opts.MQTTListen, "api", d.opts.APISocket, "epoch", d.epoch.Load())

@@ -110,8 +110,9 @@ func plantOf(reg *store.Registry) actuation.Plant {
 	return p
 }
 
-// saveWear keeps the equipment counters and what the zones must not forget, so
-// that budgets and the light sum of the day survive a restart.
+// saveWear keeps the equipment counters, what the zones must not forget and what
+// is known of the clock, so that budgets and the light sum of the day survive a
+// restart.
 func (d *Daemon) saveWear() error {
 	state, err := json.Marshal(d.actuators.State())
 	if err != nil {
@@ -121,8 +122,16 @@ func (d *Daemon) saveWear() error {
 	if err != nil {
 		return err
 	}
+	clock, err := d.clock.keep()
+	if err != nil {
+		return err
+	}
 	return d.store.Update(func(tx *store.Tx) error {
-		return errors.Join(tx.Put(bucketWear, []byte("state"), state), tx.Put(bucketWear, []byte("zones"), zones))
+		err := errors.Join(tx.Put(bucketWear, []byte("state"), state), tx.Put(bucketWear, []byte("zones"), zones))
+		if clock != nil {
+			err = errors.Join(err, tx.Put(bucketWear, []byte("clock"), clock))
+		}
+		return err
 	})
 }
 

@@ -179,6 +179,25 @@ func (h *house) call(method, path string, body, out any, headers ...string) int 
 	return res.StatusCode
 }
 
+// metrics returns the figures for monitoring.
+func (h *house) metrics() string {
+	h.t.Helper()
+	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, "http://edged/metrics", nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	res, err := h.http.Do(req)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return string(raw)
+}
+
 // must asks the API and expects success.
 func (h *house) must(method, path string, body, out any, headers ...string) {
 	h.t.Helper()

@@ -168,10 +168,7 @@ func (d *Daemon) introduce(uid greenhouse.UID) {
 func (d *Daemon) eachSecond() {
 	now := d.opts.Now()
 	d.refresh() // what follows must know every node that may have come
-	if step := d.clock.Look(now); step != 0 {
-		d.log.Warn("the wall clock was stepped", "by", step)
-		d.clerk.event(greenhouse.Event{TS: greenhouse.MillisOf(now), Code: "clock_stepped", Source: greenhouse.SiteSource, Detail: detail("by_s", step.Seconds())})
-	}
+	d.lookAtClock(now)
 	for _, c := range d.presence.Changes(now) {
 		d.cameOrWent(c)
 	}
@@ -209,15 +206,14 @@ const knockedLately = time.Hour
 
 // own says what is wrong with the daemon itself.
 func (d *Daemon) own() []greenhouse.Condition {
-	st := d.telemetry.Stats()
-	waiting := d.pending.Count(knockedLately, d.opts.Now())
-	return []greenhouse.Condition{
+	st, now := d.telemetry.Stats(), d.opts.Now()
+	waiting := d.pending.Count(knockedLately, now)
+	return append(d.clockConditions(now), []greenhouse.Condition{
 		{Source: greenhouse.SiteSource, Code: "devices_pending", Severity: greenhouse.Info, Active: waiting > 0, Text: fmt.Sprintf("%d devices knock and are not let in, or send what nobody declared: greenctl node pending", waiting)},
-		{Source: greenhouse.SiteSource, Code: "clock_untrusted", Severity: greenhouse.Warning, Active: !d.clock.Trusted(), Text: "the clock is not known to be right: schedules wait, zones are controlled by their sensors alone"},
 		{Source: greenhouse.SiteSource, Code: "telemetry_paused", Severity: greenhouse.Critical, Active: st.Paused, Text: "no readings are being stored or acknowledged: " + st.Fault},
 		{Source: greenhouse.SiteSource, Code: "telemetry_shedding", Severity: greenhouse.Warning, Active: st.Shedding && !st.Paused, Text: "the disk is filling up: readings that only people look at are not stored"},
 		{Source: greenhouse.SiteSource, Code: "disk_full", Severity: greenhouse.Critical, Active: d.reserve.used.Load(), Text: "the disk is full: the room kept for commands, alarms and events is all there is"},
 		{Source: greenhouse.SiteSource, Code: "disk_stalled", Severity: greenhouse.Critical, Active: st.Hanging, Text: "the disk does not answer: control goes on from memory, no reading is acknowledged"},
 		{Source: greenhouse.SiteSource, Code: "registry_unavailable", Severity: greenhouse.Critical, Active: d.store.Stats().Unknown, Text: "the registry cannot be written; control goes on from memory"},
-	}
+	}...)
 }

@@ -140,6 +140,7 @@ func (d *Daemon) expire(over []greenhouse.Override, now time.Time) {
 // eachMinute saves the equipment counters, brings nodes to their lifecycle
 // state, looks after the certificate and prunes.
 func (d *Daemon) eachMinute() {
+	d.clock.Read(d.opts.Now())
 	if err := d.saveWear(); err != nil {
 		d.log.Error("equipment counters not saved", "error", err)
 	}

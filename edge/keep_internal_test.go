@@ -54,11 +54,11 @@ func TestOverrideEndsByMonotonicTime(t *testing.T) {
 // TestClockSteps: a step is noticed either way, slewing is not.
 func TestClockSteps(t *testing.T) {
 	begin := time.Now()
-	w := newClockWatch(TrustAlways, begin)
+	w := newClockWatch(&Options{ClockTrust: TrustAlways, Now: func() time.Time { return begin }})
 	for _, c := range []struct{ after, step, want time.Duration }{
 		{time.Second, 0, 0}, {2 * time.Second, time.Second, 0}, {3 * time.Second, time.Hour, time.Hour - time.Second}, {4 * time.Second, -time.Hour, -2 * time.Hour},
 	} {
-		if got := w.Look(stepWall(t, begin.Add(c.after), c.step)); got != c.want {
+		if got := w.Look(stepWall(t, begin.Add(c.after), c.step)).step; got != c.want {
 			t.Errorf("after %v: step %v, want %v", c.after, got, c.want)
 		}
 	}

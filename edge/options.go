@@ -55,11 +55,12 @@ type Options struct {
 	HistoryMaxBytes int64         // what it may occupy on disk; 0: no bound
 	HistoryMinFree  int64         // free space below which it pauses; 64 MiB, negative for none
 
-	ClockTrust ClockTrust       // TrustAuto
-	Now        func() time.Time // time.Now
-	Sim        server.Sim       // the simulated greenhouse of "edged demo"; nil: none
-	NoSync     bool             // registry without syncs: for tests that need no durability
-	Faults     Faults           // nothing stands between
+	ClockTrust    ClockTrust       // TrustAuto
+	ClockHoldover time.Duration    // how long schedules follow a clock that was set in this boot but is set no longer; HoldoverBound
+	Now           func() time.Time // time.Now
+	Sim           server.Sim       // the simulated greenhouse of "edged demo"; nil: none
+	NoSync        bool             // registry without syncs: for tests that need no durability
+	Faults        Faults           // nothing stands between
 }
 
 // Faults are what tests put between the daemon and what it rests on. The zero
@@ -70,6 +71,8 @@ type Faults struct {
 	OpenFile func(name string, flag int, perm os.FileMode) (*os.File, error)
 	// Source stands before what the control loop reads; nil is nothing.
 	Source func(automation.Source) automation.Source
+	// Machine tells what the machine knows of its clock; nil asks the machine.
+	Machine func() MachineClock
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -85,6 +88,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.Version = cmp.Or(o.Version, "dev")
 	o.Period = cmp.Or(o.Period, 5*time.Second)
 	o.ClockTrust = cmp.Or(o.ClockTrust, TrustAuto)
+	o.ClockHoldover = cmp.Or(o.ClockHoldover, HoldoverBound)
 	o.Broker.Connections = cmp.Or(o.MaxClients, o.Broker.Connections, 6000)
 	o.Broker.ConnectionsPerAddress = cmp.Or(o.MaxPerAddress, o.Broker.ConnectionsPerAddress, 6000)
 	return o, nil

@@ -78,5 +78,5 @@ func (h health) NotReady() []string {
 	return why
 }
 
-// ClockTrusted implements server.Health.
-func (h health) ClockTrusted() bool { return h.d.clock.Trusted() }
+// Clock implements server.Health.
+func (h health) Clock() greenhouse.Clock { return h.d.clock.Clock(h.d.opts.Now()) }

@@ -15,13 +15,12 @@ import (
 
 // The bounds at which a check warns or fails.
 const (
-	diskWarn    = 0.85                // of the file system in use
-	diskFail    = 0.95                //
-	wearWarn    = 2 << 30             // bytes written a day: ten years of a 16 GB card at 500 cycles
-	backupWarn  = 8 * 24 * time.Hour  // since the newest snapshot
-	backupFail  = 31 * 24 * time.Hour //
-	certWarn    = 30 * 24 * time.Hour // before the certificate ends
-	clockOldest = 2026                // no honest clock is before the year this was written
+	diskWarn   = 0.85                // of the file system in use
+	diskFail   = 0.95                //
+	wearWarn   = 2 << 30             // bytes written a day: ten years of a 16 GB card at 500 cycles
+	backupWarn = 8 * 24 * time.Hour  // since the newest snapshot
+	backupFail = 31 * 24 * time.Hour //
+	certWarn   = 30 * 24 * time.Hour // before the certificate ends
 )
 
 // doctor runs all checks. Each has a stable id and looks at one thing.
@@ -59,15 +58,24 @@ func listed(id string, items []string, none, some, hint string) api.Check {
 	return c
 }
 
+// checkClock fails on a clock that says what cannot be, and warns of one that
+// schedules do not follow.
 func (s *Server) checkClock() api.Check {
-	now := s.now()
+	now, clock := s.now().UTC().Format(time.RFC3339), s.Health.Clock()
+	waits := s.Telemetry.Stats().Provisional
+	var c api.Check
 	switch {
-	case now.Year() < clockOldest:
-		return hinted(check(api.CheckClock, api.CheckFail, "the clock says %s, which has passed long ago", now.UTC().Format(time.RFC3339)), "set the clock: timedatectl set-ntp true")
-	case !s.Health.ClockTrusted():
-		return hinted(check(api.CheckClock, api.CheckWarn, "the clock is not known to be right: schedules wait, and so do %d readings for their times", s.Telemetry.Stats().Provisional), "timedatectl timesync-status; without a network a clock module (RTC) helps")
+	case clock.State == greenhouse.ClockUnset:
+		c = hinted(check(api.CheckClock, api.CheckFail, "unset: schedules wait, and so do %d readings for their times: %s", waits, clock.Text),
+			"timedatectl set-ntp true; without a network set it by hand and clock.trust: always in the configuration")
+	case !clock.Trusted:
+		c = hinted(check(api.CheckClock, api.CheckWarn, "%s: schedules wait, and so do %d readings for their times: %s", clock.State, waits, clock.Text),
+			"timedatectl timesync-status; without a network a clock module (RTC) helps")
+	default:
+		c = check(api.CheckClock, api.CheckOK, "%s, %s: %s", clock.State, now, clock.Text)
 	}
-	return check(api.CheckClock, api.CheckOK, "the clock is right: %s", now.UTC().Format(time.RFC3339))
+	c.Values = map[string]any{"state": clock.State, "trusted": clock.Trusted, "for_s": clock.For, "last_synced": clock.LastSynced}
+	return c
 }
 
 func (s *Server) checkDisk() api.Check {

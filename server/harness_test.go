@@ -48,7 +48,8 @@ type world struct {
 	verdicts map[greenhouse.PointID]greenhouse.Verdict
 	levels   map[greenhouse.PointID]server.Level
 	notReady []string
-	refuse   error // what Command answers
+	refuse   error            // what Command answers
+	clock    greenhouse.Clock // zero: synced
 	ramp     float64
 	faults   []api.SimFault
 }
@@ -77,7 +78,14 @@ func (w *world) NotReady() []string {
 	return w.notReady
 }
 
-func (w *world) ClockTrusted() bool { return true }
+func (w *world) Clock() greenhouse.Clock {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.clock.State == "" {
+		return greenhouse.Clock{State: greenhouse.ClockSynced, Trusted: true, Text: "the kernel says that it is synchronised"}
+	}
+	return w.clock
+}
 
 func (w *world) Control() api.ControlStatus { return api.ControlStatus{PeriodS: 5, Total: 1, OK: 1} }
 

@@ -162,12 +162,15 @@ func (l *looker) look() (api.Live, bool) {
 		TS: greenhouse.MillisOf(v.now), Full: l.first, Version: v.reg.Version, LastEvent: l.s.Journal.Last(),
 		Alarms: l.s.alarmCounts(), Stopped: stoppedOf(v.reg),
 	}
+	if clock := l.s.Health.Clock(); !clock.Trusted {
+		msg.Waits = clock.Text
+	}
 	l.lookPoints(v, &msg)
 	l.lookZones(v, &msg)
 	l.lookNodes(v, &msg)
 	l.lookGone(v.reg, &msg)
 	changed := l.first || len(msg.Points)+len(msg.Actuators)+len(msg.Zones)+len(msg.Nodes)+len(msg.Removed) > 0 ||
-		msg.Version != l.frame.Version || msg.LastEvent != l.frame.LastEvent || msg.Alarms != l.frame.Alarms
+		msg.Version != l.frame.Version || msg.LastEvent != l.frame.LastEvent || msg.Alarms != l.frame.Alarms || (msg.Waits == "") != (l.frame.Waits == "")
 	l.first, l.frame = false, msg
 	return msg, changed
 }

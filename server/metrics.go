@@ -102,7 +102,11 @@ func (r rooms) Collect(ch chan<- prometheus.Metric) {
 	r.control(f)
 	r.points(f)
 	f.gauge("uptime_seconds", "Time since the daemon started.", r.s.uptime())
-	f.gauge("clock_trusted", "1 while the wall clock is known to be right.", truth(r.s.Health.ClockTrusted()))
+	clock := r.s.Health.Clock()
+	f.gauge("clock_trusted", "1 while schedules follow the wall clock.", truth(clock.Trusted))
+	for _, state := range greenhouse.ClockStates() {
+		f.gauge("clock_state", "1 for the state that the wall clock is in: unset, holdover or synced.", truth(clock.State == state), "state", string(state))
+	}
 	f.gauge("ready", "1 while the daemon accepts nodes.", truth(len(r.s.Health.NotReady()) == 0))
 	b := r.s.Broker.Status()
 	f.gauge("broker_connections", "MQTT connections.", float64(b.Connections))

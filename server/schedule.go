@@ -163,8 +163,8 @@ func (s *Server) adjust(ctx context.Context, in *struct {
 		return nil, err
 	case b.Reason == "" || len(b.Reason) > 256:
 		return nil, greenhouse.Invalid("reason_missing", "an adjustment needs a reason, up to 256 bytes").WithHint("say why: --reason TEXT")
-	case !s.Health.ClockTrusted():
-		return nil, greenhouse.Unavailable("clock_untrusted", "the clock is not known to be right, so nobody could say when this ends").WithHint("timedatectl timesync-status, or set the target instead")
+	case !s.Health.Clock().Trusted:
+		return nil, greenhouse.Unavailable("clock_untrusted", "the clock is not trusted, so nobody could say when this ends: %s", s.Health.Clock().Text).WithHint("timedatectl timesync-status, or set the target instead")
 	}
 	if in.Reason == "" {
 		in.Reason = b.Reason

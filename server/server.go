@@ -44,8 +44,8 @@ type Presence interface {
 type Health interface {
 	// NotReady returns what keeps the daemon from accepting nodes; empty when it does.
 	NotReady() []string
-	// ClockTrusted reports whether the wall clock is known to be right.
-	ClockTrusted() bool
+	// Clock returns what the wall clock is worth.
+	Clock() greenhouse.Clock
 }
 
 // Automation is what the API needs of the control loop.

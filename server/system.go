@@ -90,10 +90,10 @@ func (s *Server) ready(context.Context, *none) (*out[api.Health], error) {
 
 func (s *Server) status(context.Context, *none) (*out[api.Status], error) {
 	reg := s.Store.Registry()
-	now := s.now()
+	now, clock := s.now(), s.Health.Clock()
 	st := api.Status{
 		Site: reg.Site.Name, Version: s.version.Version, StartedAt: greenhouse.MillisOf(s.started), UptimeS: s.uptime(),
-		Now: greenhouse.MillisOf(now), ClockTrusted: s.Health.ClockTrusted(), NotReady: s.Health.NotReady(), Stopped: stoppedOf(reg),
+		Now: greenhouse.MillisOf(now), Clock: clock, ClockTrusted: clock.Trusted, NotReady: s.Health.NotReady(), Stopped: stoppedOf(reg),
 		PairingOpen: reg.Pairing(now).Open, Points: len(reg.Points), Overrides: len(reg.Overrides), Alarms: s.alarmCounts(),
 		Telemetry: s.telemetryStatus(), Control: s.Automation.Control(), Broker: s.Broker.Status(), LastEvent: s.Journal.Last(),
 	}

@@ -30,7 +30,7 @@ type alarmCount struct {
 
 // look returns a view of the registry.
 func (s *Server) look(reg *store.Registry) *view {
-	return &view{s: s, reg: reg, now: s.now(), trusted: s.Health.ClockTrusted()}
+	return &view{s: s, reg: reg, now: s.now(), trusted: s.Health.Clock().Trusted}
 }
 
 // look returns a view of the transaction.

@@ -84,8 +84,9 @@ type run struct {
 	chance  *rand.Rand
 	nodes   []*wired
 	daemon  *stand
-	trusted bool
-	broker  bool // it is up
+	trusted bool      // schedules follow the clock
+	doubted time.Time // since when they do not
+	broker  bool      // it is up
 	judges  []*judge
 	meter   *meter
 	trace   *Trace

@@ -82,7 +82,10 @@ func (d *stand) watch() {
 	}
 	d.conds = d.presence.Conditions(d.conds[:0], now)
 	d.conds = d.ctl.Conditions(d.conds)
-	d.conds = append(d.conds, greenhouse.Condition{Source: greenhouse.SiteSource, Code: "clock_untrusted", Severity: greenhouse.Warning, Active: !d.r.trusted})
+	if d.r.trusted || d.r.doubted.IsZero() {
+		d.r.doubted = now
+	}
+	d.conds = append(d.conds, greenhouse.Condition{Source: greenhouse.SiteSource, Code: "clock_untrusted", Severity: greenhouse.Warning, Active: now.Sub(d.r.doubted) >= greenhouse.ClockWaits})
 	d.observe(d.conds...)
 	for id, o := range d.overrides {
 		if o.ExpiresAt <= greenhouse.MillisOf(now) {

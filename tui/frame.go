@@ -101,8 +101,8 @@ func (m *Model) alarmWords() []string {
 	return out
 }
 
-// banners tell of a lost connection, an emergency stop and records that could
-// not be read.
+// banners tell of a lost connection, an emergency stop, a clock that schedules do
+// not follow, and records that could not be read.
 func (m *Model) banners(v view) []string {
 	var out []string
 	s := m.state
@@ -129,6 +129,9 @@ func (m *Model) banners(v view) []string {
 			names = append(names, fmt.Sprintf("%d more", n-3))
 		}
 		out = append(out, " EMERGENCY STOP of "+strings.Join(names, ", ")+"; greenctl resume --zone releases it")
+	}
+	if s.waits != "" {
+		out = append(out, " CLOCK NOT TRUSTED, schedules wait: "+safe(s.waits))
 	}
 	for i := range out {
 		out[i] = m.ink.loud.Render(fit(out[i], m.w))

@@ -75,6 +75,7 @@ func anyPoint(t *rapid.T) greenhouse.PointID {
 
 func anyLive(t *rapid.T) api.Live {
 	l := api.Live{TS: instant(t), Full: rapid.Bool().Draw(t, "full"), Version: rapid.Uint64Range(0, 3).Draw(t, "version"), Alarms: api.AlarmCounts{Critical: rapid.IntRange(0, 99999).Draw(t, "critical"), Info: 1}}
+	l.Waits = text().Draw(t, "waits")
 	l.Stopped = api.Stopped{All: rapid.Bool().Draw(t, "all"), Zones: []greenhouse.ZoneID{greenhouse.ZoneID(text().Draw(t, "stopped"))}}
 	for range rapid.IntRange(0, 12).Draw(t, "points") {
 		l.Points = append(l.Points, api.LivePoint{ID: anyPoint(t), Value: odd(t, "value"), TS: instant(t), Quality: greenhouse.Quality(rapid.IntRange(0, 6).Draw(t, "quality"))})

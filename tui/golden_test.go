@@ -137,6 +137,11 @@ func TestOddScreensLookAsBefore(t *testing.T) {
 		f.zones[0].Stopped = true
 		compare(t, sit(t, f, tui.Options{ReadOnly: true}).size(80, 24).send(tui.Live(live)).screen())
 	})
+	t.Run("clock", func(t *testing.T) {
+		f, live, _ := garden()
+		live.Waits = "the clock says 1970-01-01 00:00 UTC, which cannot be; last synchronised 2026-03-01 12:00 UTC"
+		compare(t, sit(t, f, tui.Options{}).size(80, 24).send(tui.Live(live)).screen())
+	})
 	t.Run("ascii", func(t *testing.T) {
 		d, _ := open(t, tui.Options{ASCII: true})
 		compare(t, d.size(80, 24).press("enter", "g").screen())

@@ -60,6 +60,7 @@ type state struct {
 	units   map[greenhouse.PointID]greenhouse.Unit
 	counts  api.AlarmCounts
 	stopped api.Stopped
+	waits   string // why schedules wait for the clock; "" while they do not
 	version uint64
 	known   bool              // records have been read
 	rev     uint64            // rises whenever zones, nodes, alarms or events change
@@ -101,7 +102,7 @@ func (s *state) apply(m api.Live, local time.Time) (stale bool) {
 	if !s.link.up {
 		s.link = link{up: true, ever: true, since: local}
 	}
-	s.daemon, s.heard, s.version, s.counts, s.stopped = m.TS, local, m.Version, m.Alarms, m.Stopped
+	s.daemon, s.heard, s.version, s.counts, s.stopped, s.waits = m.TS, local, m.Version, m.Alarms, m.Stopped, m.Waits
 	for i := range m.Points {
 		s.applyPoint(m.Points[i])
 	}

@@ -64,7 +64,8 @@ type config struct {
 		Points int `mapstructure:"points"` // how many points' latest values are metrics, 0 to 10000
 	} `mapstructure:"metrics"`
 	Clock struct {
-		Trust string `mapstructure:"trust"` // auto, always or never
+		Trust    string `mapstructure:"trust"`    // auto, always or never
+		Holdover string `mapstructure:"holdover"` // how long schedules follow a clock that was set in this boot and is set no longer
 	} `mapstructure:"clock"`
 	Log struct {
 		Level  string `mapstructure:"level"`  // debug, info, warn or error
@@ -108,6 +109,7 @@ func defaults(p api.Places) map[string]any {
 		"telemetry.min_free":         "64MiB",
 		"metrics.points":             0,
 		"clock.trust":                "auto",
+		"clock.holdover":             "30d",
 		"log.level":                  "info",
 		"log.format":                 "text",
 	}

@@ -85,6 +85,9 @@ func (c *config) options(log *slog.Logger) (edge.Options, error) {
 		Broker: c.brokerLimits(), API: server.Limits{Rate: c.API.Rate, Burst: c.API.Burst, Connections: c.API.MaxConnections, PerAddress: c.API.MaxPerAddress},
 		Settings: c.shown(), Gauges: c.Metrics.Points, Period: c.Control.Period, Linger: linger, ClockTrust: edge.ClockTrust(c.Clock.Trust),
 	}
+	if o.ClockHoldover, err = keepTime("clock.holdover", c.Clock.Holdover); err != nil {
+		return o, err
+	}
 	if err := c.history(&o); err != nil {
 		return o, err
 	}
@@ -165,7 +168,7 @@ func (c *config) shown() map[string]any {
 		"control":   map[string]any{"period": c.Control.Period.String()},
 		"telemetry": map[string]any{"linger": c.Telemetry.Linger, "retention": c.Telemetry.Retention, "trend_retention": c.Telemetry.TrendRetention, "rollup_retention": c.Telemetry.RollupRetention, "max_bytes": c.Telemetry.MaxBytes, "min_free": c.Telemetry.MinFree},
 		"metrics":   map[string]any{"points": c.Metrics.Points},
-		"clock":     map[string]any{"trust": c.Clock.Trust},
+		"clock":     map[string]any{"trust": c.Clock.Trust, "holdover": c.Clock.Holdover},
 		"log":       map[string]any{"level": c.Log.Level, "format": c.Log.Format},
 	}
 }

@@ -18,10 +18,13 @@ func TestUnitLeavesLittleToAnIntruder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, line := range []string{"User=edged", "NoNewPrivileges=yes", "CapabilityBoundingSet=", "ProtectSystem=strict", "ProtectHome=yes", "PrivateTmp=yes", "PrivateDevices=yes", "UMask=0077",
-		"RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6", "SystemCallFilter=@system-service", "MemoryMax=1G", "TasksMax=512", "Restart=always", "MemoryDenyWriteExecute=yes"} {
+		"RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6", "SystemCallFilter=@system-service", "SystemCallFilter=adjtimex clock_adjtime", "SystemCallErrorNumber=EPERM", "MemoryMax=1G", "TasksMax=512", "Restart=always", "MemoryDenyWriteExecute=yes"} {
 		if !strings.Contains(string(text), "\n"+line+"\n") {
 			t.Errorf("%s is not in the unit", line)
 		}
+	}
+	if strings.Contains(string(text), "\nProtectClock=yes") {
+		t.Error("ProtectClock forbids the daemon to ask the kernel whether the clock is synchronised")
 	}
 	out, err := exec.Command("systemd-analyze", "security", "--offline=yes", unit).CombinedOutput()
 	if err != nil {

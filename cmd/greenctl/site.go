@@ -34,12 +34,8 @@ func statusTable(s api.Status) table {
 	if !s.Ready {
 		ready = "NOT READY: " + strings.Join(s.NotReady, ", ")
 	}
-	trust := "trusted"
-	if !s.ClockTrusted {
-		trust = "NOT TRUSTED: schedules wait"
-	}
 	row("site", "%s, edged %s, up %s, %s", s.Site, s.Version, short(time.Duration(s.UptimeS*float64(time.Second))), ready)
-	row("clock", "%s, %s", clock(s.Now), trust)
+	row("clock", "%s, %s", clock(s.Now), clockText(s.Clock))
 	if s.Stopped.All || len(s.Stopped.Zones) > 0 {
 		row("STOPPED", "%s", stoppedText(s.Stopped))
 	}
@@ -57,6 +53,14 @@ func statusTable(s api.Status) table {
 		row("pairing", "open")
 	}
 	return t
+}
+
+// clockText says what the daemon's clock is worth.
+func clockText(c greenhouse.Clock) string {
+	if !c.Trusted {
+		return string(c.State) + ", NOT TRUSTED, schedules wait: " + c.Text
+	}
+	return string(c.State) + ": " + c.Text
 }
 
 func stoppedText(s api.Stopped) string {
