@@ -63,7 +63,7 @@ func confined() map[string][]string {
 
 // pureFiles are the files outside levels 0 and 1 that decide without a clock.
 func pureFiles() []string {
-	return []string{"automation/", "actuation/arbitrate.go", "actuation/protect.go", "fleet/presence.go", "sim/plant", "sim/weather", "sim/sensor"}
+	return []string{"automation/", "actuation/arbitrate.go", "actuation/protect.go", "fleet/presence.go", "sim/motor", "sim/plant", "sim/weather", "sim/sensor"}
 }
 
 // source is one parsed file outside the tests.

@@ -9,7 +9,7 @@ import (
 )
 
 // Body is the device around the firmware: its sensors and outputs. Both methods
-// must not block; a [Device] of a [World] is one. A Body may also have
+// must not block; a [Device] of a [World] is one. A Body may also be a [Motors], or have
 //
 //	PumpRate(greenhouse.ChannelName) float64 // mL/s of a dosing pump at full speed
 //	Faults() []NodeFault                     // faults of the node and its link, asked for on every Tick
@@ -29,6 +29,8 @@ type Memory struct {
 	Epoch    uint64       `json:"epoch"`            // the highest seen in a command
 	Config   *wire.Config `json:"config,omitempty"` // the one applied last
 	Commands []Remembered `json:"commands"`         // the newest last, at most maxRemembered
+
+	Suspect []greenhouse.ChannelName `json:"suspect,omitempty"` // drives whose end switches were off
 }
 
 // Remembered is a command that must never act again, and what was answered.
@@ -177,6 +179,7 @@ func (f *Firmware) addChannels(now time.Time) {
 		f.outputs = append(f.outputs, o)
 	}
 	for i := range f.outputs {
+		f.motorOf(&f.outputs[i], now)
 		f.toSafe(&f.outputs[i], now)
 	}
 }
@@ -309,7 +312,7 @@ func (f *Firmware) Next(now time.Time) time.Time {
 // heartbeat publishes the status, and asks for the time where it is not known.
 func (f *Firmware) heartbeat(now time.Time) {
 	uptime := int64(now.Sub(f.bootedAt) / time.Second)
-	payload, err := wire.Status{Online: true, FW: f.o.FW, Boot: f.boot, UptimeS: &uptime, Reset: f.reset}.Marshal()
+	payload, err := wire.Status{Online: true, FW: f.o.FW, Boot: f.boot, UptimeS: &uptime, Reset: f.reset, Motors: f.motors(now)}.Marshal()
 	if err == nil {
 		f.out = append(f.out, f.message(wire.KindStatus, payload))
 	}

@@ -20,6 +20,7 @@ type output struct {
 	seen   float64 // as the device sees it
 
 	foreseen float64 // where the device says it will end up
+	motor    *drive  // nil: it takes levels
 
 	set      greenhouse.CommandID // the set in force, "" for none
 	leaseEnd time.Time
@@ -64,7 +65,12 @@ func (f *Firmware) drive(o *output, level float64, now time.Time) error {
 	}
 	o.level, o.watched, o.moved = level, "", now
 	effective, lies := f.effect(o, level, now)
-	foreseen, err := f.o.Body.Drive(o.name, effective, now)
+	foreseen, err := level, error(nil)
+	if o.motor != nil {
+		err = f.aimMotor(o, effective, o.held(), now)
+	} else {
+		foreseen, err = f.o.Body.Drive(o.name, effective, now)
+	}
 	o.effect = effective
 	if lies {
 		foreseen = level
@@ -73,10 +79,14 @@ func (f *Firmware) drive(o *output, level float64, now time.Time) error {
 	return err
 }
 
-// look returns the level that the device believes an output has.
+// look returns the level that the device believes an output has; NaN where it
+// knows that it does not know.
 func (f *Firmware) look(o *output, now time.Time) float64 {
 	if _, lies := f.effect(o, o.level, now); lies {
 		return o.level
+	}
+	if o.motor != nil {
+		return f.motorLook(o, now)
 	}
 	if seen, ok := f.o.Body.Read(o.name, now); ok {
 		return seen
@@ -86,6 +96,9 @@ func (f *Firmware) look(o *output, now time.Time) float64 {
 
 // reached reports whether an output is seen at the level it was told.
 func (o *output) reached() bool { return math.Abs(o.seen-o.level) <= 0.02 }
+
+// arrived is reached for good: a drive has stopped as well.
+func (o *output) arrived() bool { return o.reached() && (o.motor == nil || o.motor.s.Drive == Halt) }
 
 // toSafe puts an output to its safe level and forgets who held it.
 func (f *Firmware) toSafe(o *output, now time.Time) {
@@ -153,7 +166,7 @@ func (f *Firmware) stop(now time.Time, c wire.Command) {
 	}
 	r := wire.CommandReport{ID: c.ID, Status: greenhouse.CommandDone}
 	if c.Channel != "" {
-		r.Value = &level
+		r.Value = known(level)
 	}
 	if failed != nil {
 		r.Status, r.Error = greenhouse.CommandError, cut(failed.Error())
@@ -276,13 +289,13 @@ func (f *Firmware) actPulse(now time.Time, c wire.Command, o *output) wire.Comma
 // is where it should be the command is accepted, and settled by watch.
 func (f *Firmware) driven(c wire.Command, o *output, err error, ok greenhouse.CommandState) wire.CommandReport {
 	seen, foreseen := o.seen, o.foreseen
-	r := wire.CommandReport{ID: c.ID, Status: ok, Value: &seen}
+	r := wire.CommandReport{ID: c.ID, Status: ok, Value: known(seen), Detail: o.motor.detail()}
 	switch {
 	case err != nil:
 		r.Status, r.Error = greenhouse.CommandError, cut(err.Error())
 	case math.Abs(o.foreseen-o.level) > 0.02:
 		r.Status, r.Error, r.Value = greenhouse.CommandNoEffect, "the output does not take the level", &foreseen
-	case !o.reached():
+	case !o.arrived():
 		r.Status, o.watched = greenhouse.CommandAccepted, c.ID
 	}
 	return r
@@ -291,6 +304,7 @@ func (f *Firmware) driven(c wire.Command, o *output, err error, ok greenhouse.Co
 // watch follows an output on its way to the level of a set and reports its
 // arrival, or that it stands still elsewhere.
 func (f *Firmware) watch(o *output, now time.Time) {
+	failed := f.tickMotor(o, now)
 	if o.watched == "" {
 		return
 	}
@@ -299,10 +313,14 @@ func (f *Firmware) watch(o *output, now time.Time) {
 		o.moved = now
 	}
 	o.seen = seen
-	r := wire.CommandReport{ID: o.watched, Value: &seen}
+	r := wire.CommandReport{ID: o.watched, Value: known(seen), Detail: o.motor.detail()}
 	switch {
-	case o.reached():
+	case failed != "":
+		r.Status, r.Error = greenhouse.CommandNoEffect, failed
+	case o.arrived():
 		r.Status = greenhouse.CommandDone
+	case o.motor != nil: // it is on its way, or waits before it turns
+		return
 	case now.Sub(o.moved) >= settleTime:
 		r.Status, r.Error = greenhouse.CommandNoEffect, "the output does not take the level"
 	default:
@@ -407,7 +425,10 @@ func (f *Firmware) nextOutput(now time.Time) time.Time {
 	for i := range f.outputs {
 		o := &f.outputs[i]
 		sooner(o.pulseEnd, o.pulse != "")
-		sooner(now.Add(time.Second), o.watched != "")
+		sooner(now.Add(time.Second), o.watched != "" && o.motor == nil)
+		if o.motor != nil {
+			sooner(f.nextMotor(o, now), true)
+		}
 		sooner(o.leaseEnd, o.set != "")
 		sooner(o.maxOnEnd(), true)
 		sooner(f.lostAt.Add(seconds(f.body.LinkLossS)), !f.linked && !f.lossDone && o.set != "")

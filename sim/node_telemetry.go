@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math"
 	"time"
 
 	"greenhouse"
@@ -65,7 +66,8 @@ func (f *Firmware) sample(now time.Time) {
 		}
 	}
 	for i := range f.outputs {
-		in.samples = append(in.samples, wire.Sample{Channel: f.outputs[i].name, Value: f.look(&f.outputs[i], now)})
+		level := f.look(&f.outputs[i], now)
+		in.samples = append(in.samples, wire.Sample{Channel: f.outputs[i].name, Value: level, Null: math.IsNaN(level)})
 	}
 	if len(in.samples) > 0 {
 		f.telemetry.hold(in, f.o.Backlog)

@@ -2,13 +2,16 @@ package sim
 
 import (
 	"math"
+	"time"
 
 	"greenhouse"
 )
 
-// Actuator is one output and what it drives. It has no lock: its owner guards
-// it.
+// Actuator is one output and what it drives: a switch, a drive that takes levels,
+// or from the first time its relays are used a [Motor]. It has no lock: its owner
+// guards it.
 type Actuator struct {
+	motor     *Motor  // nil: it takes levels
 	travel    float64 // s from 0 to 1; 0 for a switch
 	commanded float64
 	position  float64 // where the drive stands
@@ -26,6 +29,9 @@ func NewActuator(ch greenhouse.ChannelName) *Actuator {
 	}
 	return a
 }
+
+// valveTravel is the travel of a three-way valve in seconds.
+const valveTravel = 120
 
 // Command asks for a level from 0 to 1; anything beyond is cut, NaN is ignored.
 func (a *Actuator) Command(level float64) {
@@ -55,14 +61,28 @@ func (a *Actuator) bend(faults []*activeFault) (target, slower float64) {
 	return target, slower
 }
 
-// Move lets the drive run for dt seconds under the given faults.
-func (a *Actuator) Move(dt float64, faults []*activeFault) {
+// Move lets the drive run for the dt seconds until now under the given faults.
+func (a *Actuator) Move(now time.Time, dt float64, faults []*activeFault) {
+	if a.motor != nil {
+		a.moveMotor(now, dt, faults)
+	} else {
+		a.moveLevel(dt, faults)
+	}
+	a.work(faults)
+}
+
+// moveLevel brings a drive that takes levels nearer to what it was told.
+func (a *Actuator) moveLevel(dt float64, faults []*activeFault) {
 	target, slower := a.bend(faults)
 	travel := a.travel * slower
 	if slower != 1 && travel == 0 {
 		travel = slower // a switch that takes its time
 	}
 	a.position = approach(a.position, target, dt, travel)
+}
+
+// work finds what comes of the position.
+func (a *Actuator) work(faults []*activeFault) {
 	a.effect = a.position
 	for _, f := range faults {
 		switch f.Verb {
@@ -92,7 +112,7 @@ func (a *Actuator) Effect() float64 { return a.effect }
 // knows its position, a switch knows only what it was told, and so does a drive
 // that lies.
 func (a *Actuator) Reported(faults []*activeFault) float64 {
-	if a.travel == 0 || has(faults, Lies) {
+	if a.motor == nil && (a.travel == 0 || has(faults, Lies)) {
 		return a.commanded
 	}
 	return math.Round(a.position*1000) / 1000

@@ -44,6 +44,8 @@ const (
 	Worn     Verb = "worn"      // (share) as weak, for the tube of a pump
 	Empty    Verb = "empty"     // runs without effect: the canister is empty
 	Airlock  Verb = "airlock"   // runs without effect: there is air in the line
+	EndsDead Verb = "ends_dead" // the end switches of its drive are never made
+	EndSlips Verb = "end_slips" // (share) its open end switch is made so much too early
 )
 
 // Faults of nodes and of their link. The node's client carries them out.
@@ -98,6 +100,8 @@ func Verbs() []VerbSpec {
 		{Worn, "the tube of the pump is worn: it delivers this share", "actuator", 0.6},
 		{Empty, "the canister is empty: the pump runs without effect", "actuator", 0},
 		{Airlock, "there is air in the line: the pump runs without effect", "actuator", 0},
+		{EndsDead, "the end switches of the drive are never made", "actuator", 0},
+		{EndSlips, "the open end switch is made by this share of the travel too early", "actuator", 0.3},
 		{Silent, "the node is dead", "node", 0},
 		{Kill, "the node's link is dropped and none comes up", "node", 0},
 		{Flap, "the node connects and disconnects with this period in s", "node", 10},

@@ -15,6 +15,7 @@ type Plan struct {
 	Seed    uint64        // everything random follows from it
 	Weather Weather       // nil is synthetic weather of Bleiswijk under the seed
 	Step    time.Duration // of the physics, at most 30 s; 0 is 1 s
+	Speed   float64       // simulated seconds in one of the nodes', so that drives keep time; 0 is 1
 	Zones   []ZonePlan
 	Nodes   []NodePlan
 }
@@ -41,6 +42,8 @@ type NodePlan struct {
 	Channels   []greenhouse.ChannelName
 	FW, HW     string
 	IntervalS  int // s between messages; 0 is 10
+
+	Valves []greenhouse.ChannelName // outputs behind a three-way valve with a three-point drive
 }
 
 // UID returns the id that the registry will give the node.
@@ -164,7 +167,7 @@ func (w *World) step() {
 	w.expire()
 	dt := w.plan.Step.Seconds()
 	for _, z := range w.zones {
-		z.step(w.outside, dt)
+		z.step(w.now, w.outside, dt)
 	}
 	for _, b := range w.devices {
 		b.follow(dt)
@@ -325,7 +328,10 @@ func (b *Device) follow(dt float64) {
 		switch in := p.inst; {
 		case in.sensor != nil:
 			in.sensor.Follow(in.zone.truth(p.inst.channel, b.world.outside), dt, in.slowness())
-		case dead && in.actuator.travel == 0:
+		case !dead:
+		case in.actuator.motor != nil:
+			in.actuator.motor.Turn(Halt, b.world.now)
+		case in.actuator.travel == 0:
 			in.actuator.Command(0)
 		}
 	}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"greenhouse"
@@ -109,6 +110,9 @@ func (z *zone) connect(b *Device, ch greenhouse.ChannelName, seed uint64) *port 
 	point := greenhouse.ZonePoint(z.plan.Zone.ID, ch, nth)
 	if std, ok := greenhouse.StandardChannel(ch); in.slot != slotNone || ok && std.Kind == greenhouse.Actuator {
 		in.actuator = NewActuator(ch)
+		if slices.Contains(b.plan.Valves, ch) {
+			in.actuator.travel = valveTravel
+		}
 		z.counts[in.slot]++
 	} else {
 		in.sensor = NewSensor(StandardSensor(ch), seed, string(b.plan.HardwareID), string(point))
@@ -118,11 +122,11 @@ func (z *zone) connect(b *Device, ch greenhouse.ChannelName, seed uint64) *port 
 }
 
 // step moves the zone on: first its drives, then air and crop, then water.
-func (z *zone) step(o Outside, dt float64) {
+func (z *zone) step(now time.Time, o Outside, dt float64) {
 	var level [slots]float64
 	for _, in := range z.instruments {
 		if in.actuator != nil {
-			in.actuator.Move(dt, in.faults)
+			in.actuator.Move(now, dt, in.faults)
 			level[in.slot] += in.actuator.Effect() / float64(z.counts[in.slot])
 		}
 	}

@@ -16,6 +16,50 @@ type Status struct {
 	RSSI    *float64 `json:"rssi,omitempty"`     // dBm
 	Battery *float64 `json:"battery,omitempty"`  // V
 	Reset   string   `json:"reset,omitempty"`    // why it booted, e.g. "power_on"; at most 64 bytes
+
+	// Motors says of drives without a measured position how sure the node is of it.
+	Motors map[greenhouse.ChannelName]Motor `json:"motors,omitempty"`
+}
+
+// Motor is what a node says of a drive whose position it works out from how long it
+// ran.
+type Motor struct {
+	State    greenhouse.MotorState `json:"state"`              // known, unknown or suspect
+	Position *float64              `json:"position,omitempty"` // where it should stand, 0 to 1; nil: not known
+	TravelS  int                   `json:"travel_s,omitempty"` // of a full travel
+}
+
+// motors reads the field motors. A channel that makes no sense is passed over: what
+// is said of a drive must not cost the heartbeat.
+func (f *fields) motors() map[greenhouse.ChannelName]Motor {
+	x, ok := f.get("motors")
+	if !ok || x.kind != '{' {
+		return nil
+	}
+	var said map[string]struct {
+		State    string   `json:"state"`
+		Position *float64 `json:"position"`
+		TravelS  float64  `json:"travel_s"`
+	}
+	if json.Unmarshal(x.canonical(nil), &said) != nil {
+		return nil
+	}
+	var all map[greenhouse.ChannelName]Motor
+	for name, m := range said {
+		ch, err := greenhouse.ParseChannelName(name)
+		state, bad := greenhouse.ParseMotorState(m.State)
+		if err != nil || bad != nil || state == "" {
+			continue
+		}
+		if m.Position != nil && !(*m.Position >= 0 && *m.Position <= 1) {
+			m.Position = nil
+		}
+		if all == nil {
+			all = make(map[greenhouse.ChannelName]Motor, len(said))
+		}
+		all[ch] = Motor{state, m.Position, int(min(max(m.TravelS, 0), 86400))}
+	}
+	return all
 }
 
 // DecodeStatus reads the payload of a status topic.
@@ -23,7 +67,7 @@ func DecodeStatus(payload []byte) (Status, error) {
 	f := object("status", payload)
 	f.require("online")
 	s := Status{Online: f.flag("online"), FW: f.text("fw", 64), Boot: f.text("boot", maxBoot),
-		RSSI: f.optional("rssi"), Battery: f.optional("battery"), Reset: f.text("reset", 64)}
+		RSSI: f.optional("rssi"), Battery: f.optional("battery"), Reset: f.text("reset", 64), Motors: f.motors()}
 	if _, ok := f.get("uptime_s"); ok {
 		n := f.integer("uptime_s", 0, 1e12)
 		s.UptimeS = &n

@@ -63,7 +63,7 @@ with  greenctl sim fault  from another terminal.`,
 		},
 	}
 	f := c.Flags()
-	f.Float64Var(&o.speed, "speed", 6, "simulated seconds a second; equipment keeps its real times, so much more than 10 makes it look slow")
+	f.Float64Var(&o.speed, "speed", 6, "simulated seconds a second; equipment but for vents and screens keeps its real times, so much more than 10 makes it look slow")
 	f.IntVar(&o.zones, "zones", 3, "zones, 1 to 200")
 	f.Uint64Var(&o.seed, "seed", 1, "everything random follows from it")
 	f.DurationVar(&o.duration, "duration", 0, "end after this time (default: when interrupted)")
@@ -82,7 +82,7 @@ func runDemo(ctx context.Context, o demoOptions, log *slog.Logger, cmd *cobra.Co
 	if err != nil {
 		return err
 	}
-	plan.Start = time.Now()
+	plan.Start, plan.Speed = time.Now(), o.speed
 	world, err := sim.NewWorld(plan)
 	if err != nil {
 		return err
