@@ -61,8 +61,14 @@ func (a *Actuator) bend(faults []*activeFault) (target, slower float64) {
 	return target, slower
 }
 
-// Move lets the drive run for the dt seconds until now under the given faults.
-func (a *Actuator) Move(now time.Time, dt float64, faults []*activeFault) {
+// Move lets a drive that takes levels run for dt seconds under the given faults.
+func (a *Actuator) Move(dt float64, faults []*activeFault) {
+	a.moveLevel(dt, faults)
+	a.work(faults)
+}
+
+// pass lets whatever drive it is run for the dt seconds until now.
+func (a *Actuator) pass(now time.Time, dt float64, faults []*activeFault) {
 	if a.motor != nil {
 		a.moveMotor(now, dt, faults)
 	} else {

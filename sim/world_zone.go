@@ -126,7 +126,7 @@ func (z *zone) step(now time.Time, o Outside, dt float64) {
 	var level [slots]float64
 	for _, in := range z.instruments {
 		if in.actuator != nil {
-			in.actuator.Move(now, dt, in.faults)
+			in.actuator.pass(now, dt, in.faults)
 			level[in.slot] += in.actuator.Effect() / float64(z.counts[in.slot])
 		}
 	}
