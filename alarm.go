@@ -31,6 +31,9 @@ const SiteSource Source = "site"
 // ZoneSource returns the source for a zone.
 func ZoneSource(z ZoneID) Source { return Source("zone/" + string(z)) }
 
+// RecipeSource returns the source for a recipe.
+func RecipeSource(r RecipeID) Source { return Source("recipe/" + string(r)) }
+
 // NodeSource returns the source for a node.
 func NodeSource(u UID) Source { return Source("node/" + string(u)) }
 

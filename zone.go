@@ -95,6 +95,9 @@ type Zone struct {
 	Offsets  map[Quantity]Adjustment `json:"offsets,omitempty"`
 	Holds    map[Quantity]Adjustment `json:"holds,omitempty"`
 
+	// Run is the recipe it grows by, between the targets and the curves; nil: none.
+	Run *RecipeRun `json:"run,omitempty"`
+
 	Control Control `json:"control"`
 
 	NodeLimits map[NodeType]int `json:"node_limits,omitempty"` // most nodes of a type in it; a type that is not named: [DefaultNodeLimit]

@@ -58,6 +58,7 @@ const (
 	PathZoneCurve  = "/v1/zones/{id}/schedule/{quantity}"
 	PathZoneAdjust = "/v1/zones/{id}/adjustments/{quantity}"
 	PathZoneMode   = "/v1/zones/{id}/mode"
+	PathZoneRecipe = "/v1/zones/{id}/recipe"
 	PathStop       = "/v1/stop"
 	PathResume     = "/v1/resume"
 
@@ -73,6 +74,11 @@ const (
 	PathOverrides     = "/v1/overrides"
 	PathGaps          = "/v1/gaps"
 	PathExport        = "/v1/export"
+
+	PathZoneAdvance    = "/v1/zones/{id}/recipe/advance"
+	PathZoneStopRecipe = "/v1/zones/{id}/recipe/stop"
+	PathRecipes        = "/v1/recipes"
+	PathRecipe         = "/v1/recipes/{id}"
 
 	PathAccounts = "/v1/accounts"
 	PathAccount  = "/v1/accounts/{name}"
@@ -192,7 +198,7 @@ func versioned(id string) bool {
 	switch id {
 	case "node-edit", "node-channel-edit", "node-assign", "node-unassign", "node-swap", "node-rotate-key", "node-decommission", "node-maintenance", "node-config-rollback",
 		"calibration-set", "point-bind", "zone-edit", "zone-delete", "zone-target-set", "zone-target-clear",
-		"zone-curve-set", "zone-curve-clear", "zone-adjust", "zone-adjust-end", "zone-mode", "site-edit",
+		"zone-curve-set", "zone-curve-clear", "recipe-edit", "recipe-delete", "recipe-start", "recipe-advance", "recipe-stop", "zone-adjust", "zone-adjust-end", "zone-mode", "site-edit",
 		"point-edit", "override-set", "override-release", "alarm-ack", "alarm-shelve", "account-delete", "token-delete", "user-password", "user-delete":
 		return true
 	}
@@ -225,6 +231,9 @@ func routesRead() []Route {
 		get(PathZones, RoleViewer, "zone-list", "All zones with their climate"),
 		get(PathZone, RoleViewer, "zone-get", "One zone with its climate and actuators"),
 		get(PathZonePlan, RoleViewer, "zone-plan", "What the set-points of a zone do on a date"),
+		get(PathZoneRecipe, RoleViewer, "recipe-run", "The recipe a zone grows by, and how far it is"),
+		get(PathRecipes, RoleViewer, "recipe-list", "All recipes"),
+		get(PathRecipe, RoleViewer, "recipe-get", "One recipe"),
 		get(PathPoints, RoleViewer, "point-list", "All points with their latest values"),
 		get(PathPoint, RoleViewer, "point-get", "One point with its latest value"),
 		get(PathPointHistory, RoleViewer, "point-history", "Readings of a point"),
@@ -286,6 +295,12 @@ func routesZones() []Route {
 		{Method: http.MethodDelete, Path: PathZoneCurve, Role: RoleGrower, ID: "zone-curve-clear", What: "Take its curve from a set-point"},
 		{Method: http.MethodPut, Path: PathZoneAdjust, Role: RoleGrower, ID: "zone-adjust", What: "Offset or hold a set-point, for a time"},
 		{Method: http.MethodDelete, Path: PathZoneAdjust, Role: RoleGrower, ID: "zone-adjust-end", What: "End the offset and the hold of a set-point"},
+		{Method: http.MethodPost, Path: PathRecipes, Role: RoleGrower, ID: "recipe-create", What: "Create a recipe"},
+		{Method: http.MethodPatch, Path: PathRecipe, Role: RoleGrower, ID: "recipe-edit", What: "Change a recipe; zones that grow by it keep what they began with"},
+		{Method: http.MethodDelete, Path: PathRecipe, Role: RoleGrower, ID: "recipe-delete", What: "Delete a recipe that no zone grows by"},
+		{Method: http.MethodPost, Path: PathZoneRecipe, Role: RoleGrower, ID: "recipe-start", What: "Put a zone on a recipe"},
+		{Method: http.MethodPost, Path: PathZoneAdvance, Role: RoleGrower, ID: "recipe-advance", What: "Take a zone to another phase of its recipe"},
+		{Method: http.MethodPost, Path: PathZoneStopRecipe, Role: RoleGrower, ID: "recipe-stop", What: "Take a zone off its recipe"},
 		{Method: http.MethodPut, Path: PathZoneMode, Role: RoleOperator, ID: "zone-mode", What: "Set the mode of a zone"},
 		{Method: http.MethodPatch, Path: PathPoint, Role: RoleGrower, ID: "point-edit", What: "Change a point"},
 		{Method: http.MethodPut, Path: PathPointOverride, Role: RoleOperator, ID: "override-set", What: "Set an actuator by hand, for a time"},

@@ -5,9 +5,9 @@ import "greenhouse"
 // SetPoint is one set-point as it stands now, and what it comes from.
 type SetPoint struct {
 	Value float64           `json:"value"`
-	Base  *float64          `json:"base" doc:"what target or schedule alone ask for; null: nothing"`
-	Layer string            `json:"layer" doc:"default, target, schedule, offset, hold or safety"`
-	By    string            `json:"by,omitempty" doc:"who, of an offset or a hold"`
+	Base  *float64          `json:"base" doc:"what target, recipe or schedule alone ask for; null: nothing"`
+	Layer string            `json:"layer" doc:"default, target, recipe, schedule, offset, hold or safety"`
+	By    string            `json:"by,omitempty" doc:"who, of an offset or a hold; which recipe and phase"`
 	Until greenhouse.Millis `json:"until,omitempty" doc:"when that ends by itself"`
 }
 

@@ -8,6 +8,7 @@ type Zone struct {
 	ZoneSpec
 	Offsets       map[greenhouse.Quantity]greenhouse.Adjustment `json:"offsets,omitempty" doc:"added to set-points, for a time"`
 	Holds         map[greenhouse.Quantity]greenhouse.Adjustment `json:"holds,omitempty" doc:"set-points held by hand, for a time"`
+	Recipe        *RecipeStatus                                 `json:"recipe,omitempty" doc:"how far it is on the recipe it grows by"`
 	SetPoints     map[greenhouse.Quantity]SetPoint              `json:"set_points" doc:"as they stand now; empty until the zone was decided"`
 	Climate       map[greenhouse.ChannelName]Measurement        `json:"climate" doc:"the voted value of each quantity measured"`
 	Actuators     []Actuator                                    `json:"actuators"`

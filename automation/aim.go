@@ -1,10 +1,6 @@
 package automation
 
-import (
-	"math"
-
-	"greenhouse"
-)
+import "greenhouse"
 
 // aims are the set-points as they stand now; NaN for what nobody asked for.
 type aims struct {
@@ -25,6 +21,7 @@ const (
 // trusted light tells the day, and heating aims a little below the highest of its
 // levels.
 func (st *State) aimAt() {
+	st.course.bind(st.zone)
 	if st.clockTrusted {
 		st.cal.look(&st.schedule, st.now)
 		st.course.look(&st.cal, &st.schedule, st.zone)
@@ -37,13 +34,8 @@ func (st *State) aimAt() {
 	points := &st.decision.SetPoints
 	st.aim = aims{
 		heat: points[setHeat].Value, heatBase: points[setHeat].Value, vent: points[setVent].Value,
-		rh: points[setRH].Value, vpd: points[setVPD].Value, co2: points[setCO2].Value, dli: math.NaN(), hd: math.NaN(),
-	}
-	if t, ok := st.zone.Targets[greenhouse.TargetHD]; ok {
-		st.aim.hd = levelOf(t, st.day)
-	}
-	if t, ok := st.zone.Targets[greenhouse.DLI]; ok {
-		st.aim.dli = levelOf(t, st.day)
+		rh: points[setRH].Value, vpd: points[setVPD].Value, co2: points[setCO2].Value,
+		hd: st.course.target(greenhouse.TargetHD, st.ms, st.day, st.clockTrusted), dli: st.course.target(greenhouse.DLI, st.ms, st.day, st.clockTrusted),
 	}
 }
 

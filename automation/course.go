@@ -2,6 +2,7 @@ package automation
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"greenhouse"
@@ -35,6 +36,7 @@ const (
 	LayerNone     Layer = ""         // nobody asked for anything
 	LayerDefault  Layer = "default"  // from another set-point: venting lies a dead zone above heating
 	LayerTarget   Layer = "target"   // the level of day or night
+	LayerRecipe   Layer = "recipe"   // what the phase of the recipe asks for, or the way there
 	LayerSchedule Layer = "schedule" // a curve over the day
 	LayerOffset   Layer = "offset"   // what a grower adds, for a time
 	LayerHold     Layer = "hold"     // a value that takes its place, for a time
@@ -45,30 +47,42 @@ const (
 type SetPointNow struct {
 	Quantity greenhouse.Quantity
 	Value    float64           // NaN if nobody asked for anything
-	Base     float64           // what target or schedule alone ask for
+	Base     float64           // what target, recipe or schedule alone ask for
 	Layer    Layer             // what decided
-	By       string            // who, of an offset or a hold
+	By       string            // who, of an offset or a hold; which recipe and phase
 	Until    greenhouse.Millis // when that ends by itself; 0: nothing of the kind stands
 }
 
-// course is what the set-points of a zone follow on one date: its curves, worked
-// out for that date and those around it.
+// course is what the set-points of a zone follow on one date: its stages with their
+// curves, worked out for that date and those around it.
 type course struct {
-	zone  *greenhouse.Zone
-	date  int64
-	stops [setPoints][]stop
+	zone   *greenhouse.Zone
+	date   int64
+	stages []stage // oldest first; the last is in force
 }
 
-// look works the curves out, unless they hold already.
+// look works the curves out, unless they hold already. Stages whose ramps were over
+// before the date are left out.
 func (c *course) look(cal *calendar, s *Schedule, z *greenhouse.Zone) {
-	if c.zone == z && c.date == cal.from {
+	c.bind(z)
+	if c.date == cal.from {
 		return
 	}
-	c.zone, c.date = z, cal.from
-	for i := range c.stops {
-		c.stops[i] = nil
-		if knots := z.Schedule[setQuantity(i)]; len(knots) > 0 {
-			c.stops[i] = s.stops(setQuantity(i), knots, time.UnixMilli(cal.from).In(s.Location))
+	c.date = cal.from
+	first := 0
+	for k := range c.stages {
+		if c.share(k, cal.from) >= 1 {
+			first = k
+		}
+	}
+	c.stages = slices.Delete(c.stages, 0, first)
+	for k := range c.stages {
+		st := &c.stages[k]
+		for i := range st.stops {
+			st.stops[i] = nil
+			if knots := st.zone.Schedule[setQuantity(i)]; len(knots) > 0 {
+				st.stops[i] = s.stops(setQuantity(i), knots, time.UnixMilli(cal.from).In(s.Location))
+			}
 		}
 	}
 }
@@ -131,23 +145,16 @@ func (p *SetPointNow) within(least, most float64) {
 // knows when it ends.
 func (c *course) point(i int, cal *calendar, z *greenhouse.Zone, ms int64, day, trusted bool) SetPointNow {
 	q := setQuantity(i)
-	p := SetPointNow{Quantity: q, Value: math.NaN()}
-	t, targeted := z.Targets[q]
-	curve := z.Schedule[q]
-	switch {
-	case len(curve) > 0 && trusted:
-		p.Value, p.Layer = glide(curve[len(curve)-1].Value, c.stops[i], ms), LayerSchedule
-	case len(curve) > 0:
-		p.Value, p.Layer = cautious(q, curve), LayerSchedule
-	case targeted && trusted && i <= setVent:
-		up, down := q.Ramps()
-		p.Value, p.Layer = cal.value(t, up, down, ms), LayerTarget
-	case targeted && i <= setVent:
-		p.Value, p.Layer = cautious(q, greenhouse.Curve{{Value: t.Day}, {Value: t.Night}}), LayerTarget
-	case targeted:
-		p.Value, p.Layer = levelOf(t, day), LayerTarget
+	p := SetPointNow{Quantity: q}
+	if trusted {
+		p.Value = c.blend(ms, func(st *stage) float64 { return st.level(i, cal, ms, day) })
+	} else {
+		p.Value = c.now().cautious(i, day)
 	}
 	p.Base = p.Value
+	if !math.IsNaN(p.Value) {
+		p.Layer, p.By = c.owner(q, ms, trusted)
+	}
 	if a, ok := z.Offsets[q]; ok && trusted && a.Stands(greenhouse.Millis(ms)) && p.Layer != LayerNone {
 		p.Value, p.Layer, p.By, p.Until = p.Value+a.Value, LayerOffset, a.By, a.ExpiresAt
 	}
@@ -155,6 +162,25 @@ func (c *course) point(i int, cal *calendar, z *greenhouse.Zone, ms int64, day, 
 		p.Value, p.Layer, p.By, p.Until = a.Value, LayerHold, a.By, a.ExpiresAt
 	}
 	return p
+}
+
+// owner says which of the lower layers a set-point comes from: the curve of the
+// zone, the recipe as long as it speaks or leads away from where it spoke, or the
+// target of the zone.
+func (c *course) owner(q greenhouse.Quantity, ms int64, trusted bool) (Layer, string) {
+	k := len(c.stages) - 1
+	for trusted && k > 0 && c.share(k, ms) <= 0 {
+		k-- // not yet begun
+	}
+	st := &c.stages[k]
+	speaks := func(st *stage) bool { return st.phase != nil && st.phase.Says(q) }
+	switch {
+	case len(c.zone.Schedule[q]) > 0:
+		return LayerSchedule, ""
+	case speaks(st), trusted && k > 0 && c.share(k, ms) < 1 && speaks(&c.stages[k-1]):
+		return LayerRecipe, st.name
+	}
+	return LayerTarget, ""
 }
 
 // cautious returns the level of a curve for when nobody knows the time: heat a

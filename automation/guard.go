@@ -106,13 +106,14 @@ func (st *State) preHeat() {
 
 // heatLevels returns the lowest and the highest level of heating over the day.
 func (st *State) heatLevels() (least, most float64) {
-	if c := st.zone.Schedule[greenhouse.Heating]; len(c) > 0 {
+	z := st.course.now().zone
+	if c := z.Schedule[greenhouse.Heating]; len(c) > 0 {
 		least, most = c[0].Value, c[0].Value
 		for _, k := range c {
 			least, most = min(least, k.Value), max(most, k.Value)
 		}
 		return least, most
 	}
-	t := st.zone.Targets[greenhouse.Heating]
+	t := z.Targets[greenhouse.Heating]
 	return min(t.Day, t.Night), max(t.Day, t.Night)
 }

@@ -1,6 +1,7 @@
 package automation
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -74,16 +75,30 @@ func PlanDay(z *greenhouse.Zone, site *greenhouse.Site, location *time.Location,
 		if math.IsNaN(x.Levels[0]) && math.IsNaN(x.Mean) {
 			continue
 		}
-		x.Steps = c.steps(i, &cal, z, location)
+		x.Steps = c.steps(i, &cal, location)
 		p.Courses = append(p.Courses, *x)
 	}
 	return p
 }
 
-// steps lists where a set-point is sent on the date of the calendar.
-func (c *course) steps(i int, cal *calendar, z *greenhouse.Zone, location *time.Location) []Step {
-	stops := c.stops[i]
-	if t, ok := z.Targets[setQuantity(i)]; ok && len(stops) == 0 && t.Day != t.Night && !cal.always {
+// steps lists where a set-point is sent on the date of the calendar, beginning with
+// the ramps between phases of a recipe.
+func (c *course) steps(i int, cal *calendar, location *time.Location) []Step {
+	var steps []Step
+	for k := 1; k < len(c.stages); k++ {
+		st := &c.stages[k]
+		end := st.at.Add(st.ramp)
+		if int64(end) <= cal.from || int64(st.at) >= cal.until {
+			continue
+		}
+		was, to := c.stages[k-1].level(i, cal, int64(st.at), cal.day(int64(st.at))), st.level(i, cal, int64(end), cal.day(int64(end)))
+		if was != to && !math.IsNaN(to) {
+			steps = append(steps, Step{At: time.UnixMilli(max(int64(st.at), cal.from)).In(location), To: to, Ramp: perHour(math.Abs(to-was), st.ramp)})
+		}
+	}
+	last := c.now()
+	stops := last.stops[i]
+	if t, ok := last.zone.Targets[setQuantity(i)]; ok && len(stops) == 0 && t.Day != t.Night && !cal.always {
 		up, down := 0.0, 0.0
 		if i <= setVent {
 			up, down = setQuantity(i).Ramps()
@@ -92,7 +107,6 @@ func (c *course) steps(i int, cal *calendar, z *greenhouse.Zone, location *time.
 			stops = append(stops, stop{at: k.at, value: levelOf(t, k.day), up: up, down: down})
 		}
 	}
-	var steps []Step
 	for k, s := range stops {
 		if s.at < cal.from || s.at >= cal.until {
 			continue
@@ -106,30 +120,74 @@ func (c *course) steps(i int, cal *calendar, z *greenhouse.Zone, location *time.
 	return steps
 }
 
+// perHour returns a way as units an hour; 0 for one that takes no time, or whose
+// length nobody knows.
+func perHour(way float64, lasts time.Duration) float64 {
+	if lasts <= 0 || math.IsNaN(way) {
+		return 0
+	}
+	return way / lasts.Hours()
+}
+
 // CheckCurves refuses set-points of which venting would come nearer to heating
-// than it may at any time of the year: control would keep them apart, but nobody
-// would get what they asked for.
+// than it may at any time of the year, under each phase of the recipe it grows by:
+// control would keep them apart, but nobody would get what they asked for.
 func CheckCurves(z *greenhouse.Zone, site *greenhouse.Site, location *time.Location, year int) error {
-	if len(z.Schedule[greenhouse.Heating]) == 0 && len(z.Schedule[greenhouse.Venting]) == 0 {
-		return nil // day and night are compared by the registry
-	}
-	if _, ok := z.Targets[greenhouse.Venting]; !ok && len(z.Schedule[greenhouse.Venting]) == 0 {
-		return nil // venting follows heating
-	}
 	plain := *z
-	plain.Offsets, plain.Holds = nil, nil
-	s := ScheduleOf(&plain, site, location)
+	plain.Offsets, plain.Holds, plain.Run = nil, nil, nil
+	who := fmt.Sprintf("zone %s", z.ID)
+	if len(z.Schedule[greenhouse.Heating])+len(z.Schedule[greenhouse.Venting]) > 0 { // else the registry compares day and night
+		if err := checkApart(&plain, who, site, location, year); err != nil {
+			return err
+		}
+	}
+	if z.Run == nil {
+		return nil
+	}
+	for i := range z.Run.Phases {
+		p := &z.Run.Phases[i]
+		if err := checkApart(plain.Under(p), fmt.Sprintf("%s in phase %d, %s, of recipe %s", who, i+1, p.Name, z.Run.Recipe), site, location, year); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckRecipe refuses a recipe that breaks its laws, or of which a phase would vent
+// too near to where it heats at any time of the year.
+func CheckRecipe(r *greenhouse.Recipe, site *greenhouse.Site, location *time.Location, year int) error {
+	if err := r.Check(); err != nil {
+		return err
+	}
+	for i := range r.Phases {
+		p := &r.Phases[i]
+		z := (&greenhouse.Zone{DayFrom: "sunrise", DayUntil: "sunset"}).Under(p)
+		if err := checkApart(z, fmt.Sprintf("phase %d, %s,", i+1, p.Name), site, location, year); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkApart looks at a day of each month.
+func checkApart(z *greenhouse.Zone, who string, site *greenhouse.Site, location *time.Location, year int) error {
+	for _, q := range [...]greenhouse.Quantity{greenhouse.Heating, greenhouse.Venting} {
+		if _, ok := z.Targets[q]; !ok && len(z.Schedule[q]) == 0 {
+			return nil // nothing is heated, or venting follows heating
+		}
+	}
+	s := ScheduleOf(z, site, location)
 	for month := time.January; month <= time.December; month++ {
 		var cal calendar
 		var c course
 		cal.look(&s, time.Date(year, month, 21, 12, 0, 0, 0, location))
-		c.look(&cal, &s, &plain)
+		c.look(&cal, &s, z)
 		for ms := cal.from; ms < cal.until; ms += CourseStep.Milliseconds() {
-			heat, vent := c.point(setHeat, &cal, &plain, ms, true, true), c.point(setVent, &cal, &plain, ms, true, true)
+			heat, vent := c.point(setHeat, &cal, z, ms, true, true), c.point(setVent, &cal, z, ms, true, true)
 			if vent.Value < heat.Value+leastDeadZone {
 				at := time.UnixMilli(ms).In(location)
-				return greenhouse.Invalid("targets_inverted", "on %s at %s zone %s would vent above %.1f °C and heat below %.1f °C: venting must lie at least %d K above heating",
-					at.Format("2 January"), at.Format("15:04"), z.ID, vent.Value, heat.Value, leastDeadZone).
+				return greenhouse.Invalid("targets_inverted", "on %s at %s %s would vent above %.1f °C and heat below %.1f °C: venting must lie at least %d K above heating",
+					at.Format("2 January"), at.Format("15:04"), who, vent.Value, heat.Value, leastDeadZone).
 					WithHint("give venting a curve that lies above that of heating, or clear its target: it then follows heating")
 			}
 		}

@@ -137,8 +137,8 @@ func (d *Daemon) expire(over []greenhouse.Override, now time.Time) {
 	}
 }
 
-// eachMinute saves the equipment counters, brings nodes to their lifecycle
-// state, looks after the certificate and prunes.
+// eachMinute saves the equipment counters, brings recipes on and nodes to their
+// lifecycle state, looks after the certificate and prunes.
 func (d *Daemon) eachMinute() {
 	d.clock.Read(d.opts.Now())
 	if err := d.saveWear(); err != nil {
@@ -146,6 +146,9 @@ func (d *Daemon) eachMinute() {
 	}
 	if err := d.journal.KeepDecisions(); err != nil {
 		d.log.Error("reasons of decisions not kept yet", "error", err)
+	}
+	if err := d.grow(); err != nil {
+		d.log.Error("recipes not brought on", "error", err)
 	}
 	if err := d.lifecycle(); err != nil {
 		d.log.Error("lifecycle of nodes not moved", "error", err)

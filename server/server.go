@@ -253,6 +253,7 @@ func (s *Server) mount(mux *http.ServeMux) error {
 	s.mountCalibration(m)
 	s.mountCommands(m)
 	s.mountZones(m)
+	s.mountRecipes(m)
 	s.mountPoints(m)
 	s.mountHistory(m)
 	s.mountAlarms(m)

@@ -20,6 +20,8 @@ import (
 func TestEveryWriteHonoursIfMatch(t *testing.T) {
 	h := open(t, func(d *server.Deps, _ *server.Options) { d.Sim = simOf{d.Actuation.(*world)} })
 	h.zone("north")
+	h.recipe("tomato")
+	h.must(h.client.StartRecipe(h.ctx(), "north", api.StartRecipeRequest{Recipe: "tomato"}, client.Write{}))
 	n := h.node("aaaa01", "relay", "north", sensor("air_temp"), actuator("vent"))
 	spare := h.node("aaaa02", "relay", "", sensor("air_temp"), actuator("vent"))
 	h.must(h.client.SetOverride(h.ctx(), "north/vent", api.OverrideRequest{Value: 0.5, Reason: "test"}, client.Write{}))
@@ -33,7 +35,7 @@ func TestEveryWriteHonoursIfMatch(t *testing.T) {
 	bodies := map[string]string{
 		"node-register": `{"hardware_id":"aaaa09","type":"ph"}`, "node-assign": `{"zone":"north"}`, "node-swap": `{"with":"` + string(spare.UID) + `"}`,
 		"node-maintenance": `{"on":true}`, "command-create": `{"op":"identify"}`, "zone-create": `{"id":"south"}`, "zone-target-set": `{"value":20}`,
-		"zone-curve-set": `{"knots":[{"at":"06:00","value":18}]}`, "zone-adjust": `{"offset":1,"reason":"x"}`,
+		"zone-curve-set": `{"knots":[{"at":"06:00","value":18}]}`, "zone-adjust": `{"offset":1,"reason":"x"}`, "recipe-create": `{"id":"other"}`, "recipe-start": `{"recipe":"tomato"}`,
 		"zone-mode": `{"mode":"manual"}`, "override-set": `{"value":1,"reason":"x"}`, "alarm-shelve": `{"for_s":60}`,
 		"account-create": `{"name":"other"}`, "token-create": `{"name":"other","role":"viewer"}`, "sim-fault-inject": `{"name":"sensor_stuck"}`,
 		"user-create": `{"name":"other","role":"viewer","password":"four words no other"}`, "user-password": `{"password":"other words no other"}`,
@@ -50,6 +52,8 @@ func TestEveryWriteHonoursIfMatch(t *testing.T) {
 			id = "north/vent"
 		case strings.HasPrefix(r.Path, "/v1/alarms"):
 			id = alarm
+		case strings.HasPrefix(r.Path, "/v1/recipes"):
+			id = "tomato"
 		case strings.HasPrefix(r.Path, "/v1/accounts"):
 			id = "bridge"
 		case strings.HasPrefix(r.Path, "/v1/tokens"):

@@ -143,7 +143,7 @@ func (v *view) staleAfter(p *greenhouse.Point) time.Duration {
 func (v *view) zone(z *greenhouse.Zone) api.Zone {
 	points, nodes := v.reg.ZonePoints(z.ID), v.reg.ZoneNodes(z.ID)
 	a := api.Zone{
-		ID: z.ID, ZoneSpec: zoneSpec(z), Offsets: standing(z.Offsets, v.now), Holds: standing(z.Holds, v.now), SetPoints: v.setPoints(z.ID), Climate: v.climate(points), Actuators: []api.Actuator{},
+		ID: z.ID, ZoneSpec: zoneSpec(z), Offsets: standing(z.Offsets, v.now), Holds: standing(z.Holds, v.now), Recipe: v.recipeStatus(z), SetPoints: v.setPoints(z.ID), Climate: v.climate(points), Actuators: []api.Actuator{},
 		Nodes: len(nodes), NodesOnline: v.online(nodes), Points: len(points), Stopped: v.reg.StoppedZone(z.ID), Meta: meta(z.Meta),
 	}
 	for _, p := range points {

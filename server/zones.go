@@ -136,7 +136,7 @@ func (s *Server) changeZone(ctx context.Context, id string, p WriteParams, op st
 		if err != nil {
 			return api.Zone{}, s.staleZone(w, err)
 		}
-		w.event(code, greenhouse.ZoneSource(before.ID), before, after, nil)
+		w.event(code, greenhouse.ZoneSource(before.ID), s.audited(before), s.audited(&after), nil)
 		w.then(func() {
 			if stopsActuators(before.Mode, after.Mode) {
 				s.Stopper.Halt(after.ID)

@@ -1,5 +1,5 @@
-// Package store keeps the registry: the site, its nodes, zones, points and
-// overrides, credentials, accounts, users and tokens, commands, and the records that
+// Package store keeps the registry: the site, its nodes, zones, points,
+// overrides and recipes, credentials, accounts, users and tokens, commands, and the records that
 // other rooms put beside them in the same transaction. It is one small bbolt
 // file, and the only room besides telemetry that knows bbolt.
 //

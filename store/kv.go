@@ -19,6 +19,7 @@ const (
 	bucketCredentials  = "credentials"
 	bucketZones        = "zones"
 	bucketPoints       = "points"
+	bucketRecipes      = "recipes"
 	bucketOverrides    = "overrides"
 	bucketAccounts     = "accounts"
 	bucketTokens       = "tokens"

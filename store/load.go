@@ -83,6 +83,7 @@ func (tx *Tx) loadAll() error {
 		func() error { return each(tx, bucketNodes, tx.loadNode) },
 		func() error { return each(tx, bucketPoints, tx.loadPoint) },
 		func() error { return loadMap(tx, bucketOverrides, tx.reg.Overrides) },
+		func() error { return loadMap(tx, bucketRecipes, tx.reg.Recipes) },
 		func() error { return loadMap(tx, bucketCredentials, tx.reg.credentials) },
 		func() error { return loadMap(tx, bucketAccounts, tx.reg.accounts) },
 		func() error { return loadMap(tx, bucketTokens, tx.reg.tokens) },

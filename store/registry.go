@@ -20,6 +20,7 @@ type Registry struct {
 	// points @uid/channel of every node that is in no zone.
 	Points    map[greenhouse.PointID]*greenhouse.Point
 	Overrides map[greenhouse.PointID]*greenhouse.Override
+	Recipes   map[greenhouse.RecipeID]*greenhouse.Recipe
 	Stopped   map[greenhouse.ZoneID]bool // zones under a latched emergency stop
 	StopAll   bool                       // the whole site is
 	// Uncalibrated says since when points wait for a calibration after a swap.
@@ -45,6 +46,7 @@ func newRegistry() *Registry {
 		Zones:        map[greenhouse.ZoneID]*greenhouse.Zone{},
 		Points:       map[greenhouse.PointID]*greenhouse.Point{},
 		Overrides:    map[greenhouse.PointID]*greenhouse.Override{},
+		Recipes:      map[greenhouse.RecipeID]*greenhouse.Recipe{},
 		Stopped:      map[greenhouse.ZoneID]bool{},
 		Uncalibrated: map[greenhouse.PointID]greenhouse.Millis{},
 		credentials:  map[string]*credential{},
@@ -257,6 +259,7 @@ func cloneNode(n *greenhouse.Node) *greenhouse.Node {
 func cloneZone(z *greenhouse.Zone) *greenhouse.Zone {
 	c := *z
 	c.Targets, c.Offsets, c.Holds = maps.Clone(z.Targets), maps.Clone(z.Offsets), maps.Clone(z.Holds)
+	c.Run = z.Run.Clone()
 	c.Schedule, c.NodeLimits = maps.Clone(z.Schedule), maps.Clone(z.NodeLimits)
 	for q, knots := range c.Schedule {
 		c.Schedule[q] = slices.Clone(knots)

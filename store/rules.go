@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"strings"
 
 	"greenhouse"
@@ -34,6 +35,34 @@ func (r *Registry) ruleZoneKnown(id greenhouse.ZoneID) (*greenhouse.Zone, error)
 		return nil, greenhouse.NotFound("zone", string(id)).WithHint("`greenctl zone list` shows the zones there are, `greenctl zone create %s` makes it", id)
 	}
 	return z, nil
+}
+
+// ruleRecipeKnown: a recipe that is named must exist.
+func (r *Registry) ruleRecipeKnown(id greenhouse.RecipeID) (*greenhouse.Recipe, error) {
+	rec, ok := r.Recipes[id]
+	if !ok {
+		return nil, greenhouse.NotFound("recipe", string(id)).WithHint("`greenctl recipe list` shows the recipes there are")
+	}
+	return rec, nil
+}
+
+// ruleRecipeFree: a recipe is deleted only when nothing grows by it. The zones would
+// not miss it, but nobody could read what they grow by, nor start it anew.
+func (r *Registry) ruleRecipeFree(id greenhouse.RecipeID) error {
+	zones := r.RecipeZones(id)
+	if len(zones) == 0 {
+		return nil
+	}
+	return greenhouse.Conflict("rule_recipe_in_use", "recipe %s is in use: %s by it", id, growing(zones)).
+		WithHint("end it there first: `greenctl recipe stop --zone %s`", zones[0])
+}
+
+// growing writes which zones grow.
+func growing(zones []greenhouse.ZoneID) string {
+	if len(zones) == 1 {
+		return fmt.Sprintf("zone %s grows", zones[0])
+	}
+	return fmt.Sprintf("zone %s and %d more grow", zones[0], len(zones)-1)
 }
 
 // ruleInService: a decommissioned node never comes back.

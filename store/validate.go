@@ -192,7 +192,15 @@ func checkZone(z *greenhouse.Zone) error {
 	return firstError(
 		checkText("name", z.Name, 128), checkText("crop", z.Crop, 128), checkNumber("area_m2", z.AreaM2, 0, 1e7),
 		checkEdge("day_from", z.DayFrom), checkEdge("day_until", z.DayUntil),
-		checkTargets(z), checkSchedule(z), ruleSetPoints(z), checkControl(&z.Control))
+		checkTargets(z), checkSchedule(z), ruleSetPoints(z), checkRun(z.Run), checkControl(&z.Control))
+}
+
+// checkRun checks what a zone grows by.
+func checkRun(r *greenhouse.RecipeRun) error {
+	if r == nil {
+		return nil
+	}
+	return r.Check()
 }
 
 // checkEdge checks when day or night begins.

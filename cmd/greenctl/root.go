@@ -47,7 +47,7 @@ Exit codes: 0 ok, 1 failed, 2 usage or invalid, 3 daemon unreachable, 4 not foun
 			root.AddCommand(c)
 		}
 	}
-	add("things", newZone(a), newNode(a), newPoint(a), newAlarm(a), newEvent(a))
+	add("things", newZone(a), newNode(a), newPoint(a), newRecipe(a), newAlarm(a), newEvent(a))
 	add("site", newStatus(a), newStop(a), newResume(a), newDoctor(a), newBackup(a), newSupportBundle(a), newSite(a), newAccount(a), newToken(a), newUser(a), newSim(a))
 	add("tool", newBench(a), newContext(a), newVersion(a), newCompletion(), newDocs(a))
 	requireVerbs(root)

@@ -29,7 +29,7 @@ func targetsTable(z api.Zone, now time.Time) table {
 			row[1], row[2] = fmt.Sprint(target.Day), fmt.Sprint(target.Night)
 		}
 		if in {
-			row[3], row[4] = strconv.FormatFloat(point.Value, 'f', -1, 64), layerText(point, now)
+			row[3], row[4] = strconv.FormatFloat(point.Value, 'f', -1, 64), layerText(z, point, now)
 		}
 		t.rows = append(t.rows, row)
 	}
@@ -37,9 +37,15 @@ func targetsTable(z api.Zone, now time.Time) table {
 }
 
 // layerText says what a set-point comes from, who set it and until when.
-func layerText(p api.SetPoint, now time.Time) string {
+func layerText(z api.Zone, p api.SetPoint, now time.Time) string {
 	s := p.Layer
-	if p.By != "" {
+	switch {
+	case p.Layer == "recipe" && z.Recipe != nil:
+		s += " " + p.By
+		if z.Recipe.Ramp < 1 {
+			s += fmt.Sprintf(", %.0f %% of the way", 100*z.Recipe.Ramp)
+		}
+	case p.By != "":
 		s += " by " + p.By
 	}
 	if p.Until != 0 {

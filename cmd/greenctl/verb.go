@@ -112,6 +112,13 @@ func (a *app) complete(list func(ctx context.Context, c *client.Client) ([]strin
 	}
 }
 
+// completeFlag offers live names for the value of a flag, whatever the arguments are.
+func (a *app) completeFlag(list func(ctx context.Context, c *client.Client) ([]string, error)) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return func(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		return a.complete(list)(cmd, nil, prefix)
+	}
+}
+
 func zoneNames(ctx context.Context, c *client.Client) ([]string, error) {
 	l, err := c.Zones(ctx, client.Page{})
 	return names(l.Items, func(z api.Zone) string { return string(z.ID) }), err

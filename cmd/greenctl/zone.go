@@ -115,8 +115,11 @@ func newZoneGet(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := a.showZone(z); err != nil || a.output != "" && a.output != "table" && a.output != "wide" {
+		if err := a.showZone(z); err != nil || !a.human() {
 			return err
+		}
+		if z.Recipe != nil {
+			a.print("\ngrows by " + clean(z.Recipe.Text) + "\n")
 		}
 		a.blank()
 		t := table{columns: []string{"ACTUATOR", "LEVEL", "REPORTED", "OWNER", "LEASE", "REASON"}, empty: "no actuators"}

@@ -1,0 +1,289 @@
+package greenhouse
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+)
+
+// PhaseRamp is how long set-points take from one phase of a recipe to the next.
+const PhaseRamp = 24 * time.Hour
+
+// maxPhaseChanges is how many changes of phase a run remembers: far more than a
+// crop has, and enough for the ramp through any of them.
+const maxPhaseChanges = 100
+
+// RecipeRun is a recipe as a zone grows by it: a copy of its phases as they were at
+// the start, and how far the crop is. It ends when a person ends it; the last
+// phase stays until then, for a crop must not lose its climate because a date is
+// past.
+type RecipeRun struct {
+	Recipe    RecipeID `json:"recipe"`
+	Version   uint64   `json:"recipe_version"` // of the recipe at the start
+	Name      string   `json:"name"`
+	Crop      string   `json:"crop,omitempty"`
+	Phases    []Phase  `json:"phases"` // never written to
+	Planted   Date     `json:"planted"`
+	StartedAt Millis   `json:"started_at"`
+	StartedBy string   `json:"started_by"`
+
+	Changes    []PhaseChange `json:"changes"`               // oldest first; the last led to where the crop is
+	DegreeDays float64       `json:"degree_days,omitempty"` // °C·d of this phase so far
+	Counted    Date          `json:"counted,omitempty"`     // the last date that is in them
+	Completed  Date          `json:"completed,omitempty"`   // since when the last phase has lasted as long as it should
+}
+
+// PhaseChange is the beginning of a phase of a run.
+type PhaseChange struct {
+	Phase int    `json:"phase"` // 1 is the first
+	From  Date   `json:"from"`  // the date from which its days count
+	At    Millis `json:"at"`    // the instant from which set-points move towards it
+	By    string `json:"by"`    // who: a person, or "recipe:ID" for the recipe itself
+	Why   string `json:"why,omitempty"`
+}
+
+// Owner is the name under which the recipe itself acts.
+func (r *RecipeRun) Owner() string { return "recipe:" + string(r.Recipe) }
+
+// StartRecipe puts a crop that was planted on a date on a recipe. Phase counts from
+// 1; 0 takes the phase that the planting date leads to, as far as phases by days
+// tell. A phase that is named begins today.
+func StartRecipe(r *Recipe, planted Date, phase int, today Date, at Millis, by string) (*RecipeRun, error) {
+	switch old := today.Since(planted); {
+	case old < 0:
+		return nil, Invalid("planted_invalid", "the planting date %s is not yet come: today is %s", planted, today)
+	case old > 5*366:
+		return nil, Invalid("planted_invalid", "the planting date %s is %d days ago: it takes five years at most", planted, old)
+	case phase < 0 || phase > len(r.Phases):
+		return nil, Invalid("phase_invalid", "recipe %s has no phase %d: it has %d", r.ID, phase, len(r.Phases))
+	}
+	run := &RecipeRun{Recipe: r.ID, Version: r.Version, Name: r.Name, Crop: r.Crop, Phases: r.Phases, Planted: planted, StartedAt: at, StartedBy: by}
+	from := today
+	if phase == 0 {
+		phase, from = 1, planted
+		for phase < len(r.Phases) {
+			days := r.Phases[phase-1].Days
+			if days == 0 || from.Add(days).Since(today) > 0 {
+				break
+			}
+			phase, from = phase+1, from.Add(days)
+		}
+	}
+	run.enter(PhaseChange{Phase: phase, From: from, At: at, By: by})
+	return run, nil
+}
+
+// enter begins a phase.
+func (r *RecipeRun) enter(c PhaseChange) {
+	r.Changes = append(r.Changes, c)
+	if n := len(r.Changes) - maxPhaseChanges; n > 0 {
+		r.Changes = append([]PhaseChange{}, r.Changes[n:]...)
+	}
+	r.DegreeDays, r.Counted, r.Completed = 0, "", ""
+	if r.Phase().DegreeDays > 0 {
+		r.Counted = c.From.Add(-1)
+	}
+}
+
+// Clone returns a copy that can be advanced; phases are shared.
+func (r *RecipeRun) Clone() *RecipeRun {
+	if r == nil {
+		return nil
+	}
+	c := *r
+	c.Changes = append([]PhaseChange{}, r.Changes...)
+	return &c
+}
+
+// Last returns the change that led to the phase in force.
+func (r *RecipeRun) Last() PhaseChange { return r.Changes[len(r.Changes)-1] }
+
+// Phase returns the phase in force.
+func (r *RecipeRun) Phase() *Phase { return &r.Phases[r.Last().Phase-1] }
+
+// Check refuses a run that cannot be, with [ErrInvalid].
+func (r *RecipeRun) Check() error {
+	recipe := Recipe{ID: r.Recipe, Name: r.Name, Crop: r.Crop, Phases: r.Phases}
+	if err := recipe.Check(); err != nil {
+		return err
+	}
+	if len(r.Changes) == 0 {
+		return Invalid("run_invalid", "the run of recipe %s is in no phase", r.Recipe)
+	}
+	for _, c := range r.Changes {
+		if c.Phase < 1 || c.Phase > len(r.Phases) {
+			return Invalid("run_invalid", "the run of recipe %s is in phase %d: it has %d", r.Recipe, c.Phase, len(r.Phases))
+		}
+	}
+	return nil
+}
+
+// GoTo begins another phase at the word of a person; 0 is the next one. Going to
+// the phase it is in, or on from the last, is a conflict.
+func (r *RecipeRun) GoTo(phase int, today Date, at Millis, by, why string) error {
+	now := r.Last().Phase
+	switch {
+	case phase == 0 && now == len(r.Phases):
+		return Conflict("recipe_last_phase", "recipe %s is in its last phase, %s", r.Recipe, r.Phase().Name).
+			WithHint("greenctl recipe stop ends it; --to goes back to an earlier phase")
+	case phase == 0:
+		phase = now + 1
+	case phase < 1 || phase > len(r.Phases):
+		return Invalid("phase_invalid", "recipe %s has no phase %d: it has %d", r.Recipe, phase, len(r.Phases))
+	case phase == now:
+		return Conflict("recipe_same_phase", "recipe %s is in phase %d, %s, already", r.Recipe, phase, r.Phase().Name)
+	}
+	r.enter(PhaseChange{Phase: phase, From: today, At: at, By: by, Why: why})
+	return nil
+}
+
+// Owes returns the first date whose warmth is to be counted, if one is over that
+// has not been. It is none for phases that do not end by degree-days.
+func (r *RecipeRun) Owes(today Date) (Date, bool) {
+	if r.Counted == "" || r.Completed != "" {
+		return "", false
+	}
+	next := r.Counted.Add(1)
+	return next, today.Since(next) > 0
+}
+
+// Count adds the warmth of the date that [RecipeRun.Owes]: by its mean air
+// temperature, or, where nobody measured it, as the mean of the phase so far.
+func (r *RecipeRun) Count(mean float64, measured bool) {
+	days := r.Counted.Since(r.Last().From) + 1
+	switch {
+	case measured:
+		r.DegreeDays += max(0, mean-r.Phase().BaseTemp)
+	case days > 0:
+		r.DegreeDays += r.DegreeDays / float64(days)
+	}
+	r.Counted = r.Counted.Add(1)
+}
+
+// Advance goes on to the phase that is due on a date, one at a time, or notes that
+// the last is complete; it reports whether anything changed. A date is never
+// judged twice with another outcome: what was begun stays begun, also when the
+// clock is put back.
+func (r *RecipeRun) Advance(today Date, at Millis) bool {
+	p, last := r.Phase(), r.Last()
+	var end Date
+	var why string
+	switch {
+	case p.Days > 0:
+		end, why = last.From.Add(p.Days), "after "+count(p.Days, "day")
+	case p.DegreeDays > 0 && r.DegreeDays >= p.DegreeDays:
+		end, why = r.Counted.Add(1), fmt.Sprintf("%.0f of %.0f °C·d are reached", r.DegreeDays, p.DegreeDays)
+	default:
+		return false
+	}
+	switch {
+	case today.Since(end) < 0:
+		return false
+	case last.Phase < len(r.Phases):
+		r.enter(PhaseChange{Phase: last.Phase + 1, From: end, At: at, By: r.Owner(), Why: why})
+		return true
+	case r.Completed == "":
+		r.Completed = end
+		return true
+	}
+	return false
+}
+
+// count writes a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return strconv.Itoa(n) + " " + thing + "s"
+}
+
+// Under returns the zone as it is under a phase of a recipe: the targets and curves
+// of the phase stand above the targets of the zone, and the curves of the zone
+// above both.
+func (z *Zone) Under(p *Phase) *Zone {
+	under := *z
+	under.Targets, under.Schedule = maps.Clone(z.Targets), maps.Clone(p.Schedule)
+	if under.Targets == nil {
+		under.Targets = map[Quantity]Target{}
+	}
+	if under.Schedule == nil {
+		under.Schedule = map[Quantity]Curve{}
+	}
+	maps.Copy(under.Targets, p.Targets)
+	maps.Copy(under.Schedule, z.Schedule)
+	return &under
+}
+
+// RunStatus is how far a zone is on its recipe.
+type RunStatus struct {
+	Recipe    RecipeID `json:"recipe"`
+	Version   uint64   `json:"recipe_version" doc:"of the recipe when it was started"`
+	Name      string   `json:"name"`
+	Planted   Date     `json:"planted"`
+	Age       int      `json:"age_days" doc:"days since planting"`
+	Phase     int      `json:"phase" doc:"1 is the first"`
+	Phases    int      `json:"phases"`
+	PhaseName string   `json:"phase_name"`
+	From      Date     `json:"phase_from" doc:"the date from which the days of the phase count"`
+	Since     Millis   `json:"phase_since" doc:"from when on set-points move to those of the phase"`
+	By        string   `json:"phase_by" doc:"who began the phase: a person, or recipe:ID"`
+	Day       int      `json:"phase_day" doc:"1 is the first"`
+	Days      int      `json:"phase_days,omitempty" doc:"it lasts"`
+
+	DegreeDays   float64 `json:"degree_days,omitempty" doc:"°C·d of the phase so far"`
+	DegreeDaysOf float64 `json:"degree_days_of,omitempty" doc:"°C·d after which the phase ends"`
+
+	RampFrom  Millis `json:"ramp_from,omitempty" doc:"when the ramp from the phase before began; 0: there is none"`
+	Completed Date   `json:"completed,omitempty" doc:"the last phase has lasted as long as it should, and stays"`
+}
+
+// Status returns how far the run is on a date.
+func (r *RecipeRun) Status(today Date) RunStatus {
+	last, p := r.Last(), r.Phase()
+	s := RunStatus{Recipe: r.Recipe, Version: r.Version, Name: r.Name, Planted: r.Planted, Age: today.Since(r.Planted), Phase: last.Phase, Phases: len(r.Phases), PhaseName: p.Name,
+		From: last.From, Since: last.At, By: last.By, Day: today.Since(last.From) + 1, Days: p.Days, DegreeDays: r.DegreeDays, DegreeDaysOf: p.DegreeDays, Completed: r.Completed}
+	if len(r.Changes) > 1 {
+		s.RampFrom = last.At
+	}
+	return s
+}
+
+// Ramp returns the share of the ramp to the phase that is done at an instant, 1
+// where there is none.
+func (s RunStatus) Ramp(at Millis) float64 {
+	if s.RampFrom == 0 {
+		return 1
+	}
+	return RampShare(s.RampFrom, at, PhaseRamp)
+}
+
+// RampShare returns the share of a ramp that is done at an instant.
+func RampShare(from, at Millis, lasts time.Duration) float64 {
+	if lasts <= 0 {
+		if at < from {
+			return 0
+		}
+		return 1
+	}
+	return max(0, min(1, float64(at.Sub(from))/float64(lasts)))
+}
+
+// Text says the same to a grower: "tomato v3, phase 2 vegetative, day 12 of 30; 60 %
+// of its 24-h ramp".
+func (s RunStatus) Text(at Millis) string {
+	text := fmt.Sprintf("%s v%d, phase %d %s, day %d", s.Recipe, s.Version, s.Phase, s.PhaseName, s.Day)
+	switch {
+	case s.Days > 0:
+		text += fmt.Sprintf(" of %d", s.Days)
+	case s.DegreeDaysOf > 0:
+		text += fmt.Sprintf(", %.0f of %.0f °C·d", s.DegreeDays, s.DegreeDaysOf)
+	}
+	if s.Completed != "" {
+		text += fmt.Sprintf("; complete since %s", s.Completed)
+	}
+	if share := s.Ramp(at); share < 1 {
+		text += fmt.Sprintf("; %.0f %% of its 24-h ramp", 100*share)
+	}
+	return text
+}
