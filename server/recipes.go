@@ -204,10 +204,11 @@ func (s *Server) getRun(_ context.Context, in *IDParam) (*out[api.RecipeRun], er
 
 // dated refuses what depends on the date while nobody knows it.
 func (s *Server) dated() error {
-	if s.Health.ClockTrusted() {
+	clock := s.Health.Clock()
+	if clock.Trusted {
 		return nil
 	}
-	return greenhouse.Unavailable("clock_untrusted", "the clock is not known to be right, so nobody could say which day of the crop this is").WithHint("timedatectl timesync-status")
+	return greenhouse.Unavailable("clock_untrusted", "the clock is not trusted, so nobody could say which day of the crop this is: %s", clock.Text).WithHint("timedatectl timesync-status")
 }
 
 func (s *Server) startRecipe(ctx context.Context, in *struct {

@@ -13,7 +13,6 @@ import (
 	"greenhouse"
 	"greenhouse/api"
 	"greenhouse/client"
-	"greenhouse/server"
 )
 
 // level is a target of one value.
@@ -195,13 +194,9 @@ func TestStartsThatMakeNoSense(t *testing.T) {
 	}
 }
 
-// untrusted is a clock that nobody set.
-type untrusted struct{ *world }
-
-func (untrusted) ClockTrusted() bool { return false }
-
 func TestRecipesNeedTheDate(t *testing.T) {
-	h := open(t, func(d *server.Deps, _ *server.Options) { d.Health = untrusted{d.Actuation.(*world)} })
+	h := open(t)
+	h.world.clock = greenhouse.Clock{State: greenhouse.ClockUnset, Text: "nobody set it"}
 	h.zone("north")
 	h.recipe("tomato")
 	if _, err := h.client.StartRecipe(h.ctx(), "north", api.StartRecipeRequest{Recipe: "tomato"}, client.Write{}); !errors.Is(err, greenhouse.ErrUnavailable) {
