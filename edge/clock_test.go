@@ -3,6 +3,7 @@ package edge_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,7 +36,11 @@ func TestBootWithoutTheTime(t *testing.T) {
 			t.Helper()
 			c.seq++
 			truth[v] = greenhouse.MillisOf(time.Now())
-			c.d.tell(topic(wire.KindTelemetry, box), fmt.Sprintf(`{"v":1,"boot":"a","seq":%d,"m":{"air_temp":%v,"air_rh":60}}`, c.seq, v))
+			form := `{"v":1,"boot":"a","seq":%d,"m":{"air_temp":%v,"air_rh":60}}`
+			if c.seq%5 == 0 { // with a reading that has a time of its own
+				form = `{"v":1,"boot":"a","seq":%d,"batch":[{"ts":` + strconv.FormatInt(int64(truth[v]), 10) + `,"m":{"air_rh":61}},{"m":{"air_temp":%v}}]}`
+			}
+			c.d.tell(topic(wire.KindTelemetry, box), fmt.Sprintf(form, c.seq, v))
 		}
 		heated := false
 		for i := range 60 {
@@ -64,6 +69,15 @@ func TestBootWithoutTheTime(t *testing.T) {
 			if d := s.TS - truth[*s.Value]; d < -5 || d > 5 {
 				t.Errorf("%v is told for %v, it was %v", *s.Value, s.TS.Time(), truth[*s.Value].Time())
 			}
+		}
+		alone := 0
+		for _, r := range c.history("hut/air_rh") {
+			if r.Value == 61 && r.At >= truth[16] && r.At <= truth[16.59]+5 {
+				alone++
+			}
+		}
+		if alone != 12 {
+			t.Errorf("%d readings with times of their own among others are where they belong, want 12", alone)
 		}
 		if len(h.Gaps) == 0 || h.Gaps[0].Cause != telemetry.CauseRestamped || h.Gaps[0].Node != box || h.Gaps[0].Count != 0 {
 			t.Errorf("gaps %+v, want one that tells of it", h.Gaps)

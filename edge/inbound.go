@@ -223,7 +223,7 @@ func (in *inbound) submit(reg *store.Registry, uid greenhouse.UID, m *broker.Del
 	arrived := greenhouse.MillisOf(m.Arrived)
 	b.Arrived, b.QoS0 = m.Arrived, m.QoS == 0
 	b.Readings = make([]greenhouse.Reading, 0, len(samples))
-	b.Stamped = len(samples) > 0
+	var timed []greenhouse.Reading // those without a time of their own come first
 	for _, s := range samples {
 		c, ok := reg.Channel(uid, s.Channel)
 		if !ok {
@@ -234,17 +234,20 @@ func (in *inbound) submit(reg *store.Registry, uid greenhouse.UID, m *broker.Del
 			continue
 		}
 		r := greenhouse.Reading{Point: c.Point, At: arrived, Value: s.Value}
-		if s.HasAt {
-			r.At, b.Stamped = s.At, false
-		}
 		if c.CalEdge || c.Comp != nil {
 			r.Value, r.Quality = in.corrected(reg, uid, c, s, samples)
 		}
 		if s.Null {
 			r.Value, r.Quality = math.NaN(), greenhouse.Bad
 		}
-		b.Readings = append(b.Readings, r)
+		if s.HasAt {
+			r.At = s.At
+			timed = append(timed, r)
+		} else {
+			b.Readings = append(b.Readings, r)
+		}
 	}
+	b.Stamped, b.Readings = len(b.Readings), append(b.Readings, timed...)
 	in.d.presence.Heard(uid, m.Arrived)
 	in.store(m, b)
 }

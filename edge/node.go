@@ -167,7 +167,7 @@ func (in *inbound) observe(tx *store.Tx, uid greenhouse.UID, s wire.Status) erro
 // vitals turns a status into readings of the node's own points.
 func (in *inbound) vitals(uid greenhouse.UID, s wire.Status, m *broker.Delivery) *telemetry.Batch {
 	at := greenhouse.MillisOf(m.Arrived)
-	b := &telemetry.Batch{Node: uid, Arrived: m.Arrived, QoS0: m.QoS == 0, Urgent: !s.Online, Stamped: true}
+	b := &telemetry.Batch{Node: uid, Arrived: m.Arrived, QoS0: m.QoS == 0, Urgent: !s.Online}
 	add := func(name greenhouse.ChannelName, v float64) {
 		b.Readings = append(b.Readings, greenhouse.Reading{Point: greenhouse.NodePoint(uid, name), At: at, Value: v})
 	}
@@ -185,6 +185,7 @@ func (in *inbound) vitals(uid greenhouse.UID, s wire.Status, m *broker.Delivery)
 	if s.UptimeS != nil {
 		add("uptime_s", float64(*s.UptimeS))
 	}
+	b.Stamped = len(b.Readings)
 	return b
 }
 

@@ -57,7 +57,7 @@ func (in *inbound) SessionClosed(s broker.Session, cause error) {
 	} else {
 		in.d.presence.Closed(uid, s.Opened, now)
 	}
-	off := &telemetry.Batch{Node: uid, Arrived: now, QoS0: true, Readings: []greenhouse.Reading{
+	off := &telemetry.Batch{Node: uid, Arrived: now, QoS0: true, Stamped: 1, Readings: []greenhouse.Reading{
 		{Point: greenhouse.NodePoint(uid, "online"), At: greenhouse.MillisOf(now), Value: 0}}}
 	if err := in.d.telemetry.Submit(in.d.ctx, off); err != nil {
 		in.log.Debug("absence not recorded", "node", uid, "error", err)

@@ -160,6 +160,9 @@ func (a *applier) message(h batchHead, str *stream, first, last int64) {
 	} else if str != nil {
 		str.node.at = max(str.node.at, last)
 	}
+	if h.more {
+		return
+	}
 	a.st.messages++
 	a.st.arrived = max(a.st.arrived, a.arrived)
 	if h.refused > 0 {

@@ -38,7 +38,7 @@ func (e *Engine) Submit(ctx context.Context, b *Batch) error {
 	if b.Arrived.IsZero() {
 		b.Arrived = e.o.Now()
 	}
-	if b.Stamped {
+	if b.Stamped = max(min(b.Stamped, len(b.Readings)), 0); b.Stamped > 0 {
 		_, b.up = e.o.uptime()
 		b.up = max(b.up, 1)
 	}

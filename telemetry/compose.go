@@ -111,32 +111,70 @@ func (c *composer) begin() {
 // empty reports whether there is nothing to write.
 func (c *composer) empty() bool { return len(c.frame) == frameHeader }
 
-// batch appends what is new in b.
+// batch appends what is new in b: one record, or two where some of its readings are
+// provisional and others have times of their own.
 func (c *composer) batch(b *Batch) {
-	str := c.st.boots[bootKey{b.Node, b.Boot}]
 	switch {
 	case b.gap != nil:
 		c.gap(*b.gap)
 		return
-	case b.nothing || c.copied(b, str):
+	case b.nothing:
 		return
+	}
+	str, own := c.st.boots[bootKey{b.Node, b.Boot}], b.Stamped // where readings with times of their own begin
+	h := batchHead{hasSeq: b.HasSeq, seq: b.Seq, seqEnd: b.Seq, refused: uint64(max(b.Refused, 0))}
+	first := 0
+	if c.copied(b, str) {
+		c.repeats += own
+		if first = own; own == len(b.Readings) {
+			c.repeats += int(h.refused)
+			return
+		}
 	}
 	c.retime(b)
 	c.body, c.holes, c.shed = c.body[:0], c.holes[:0], c.shed[:0]
 	arrived := b.Arrived.UnixMilli()
-	h := batchHead{hasSeq: b.HasSeq, seq: b.Seq, seqEnd: b.Seq, refused: uint64(max(b.Refused, 0))}
-	last := arrived
-	for i := range b.Readings {
-		r := &b.Readings[i]
+	last := c.readings(b, first, own, arrived, &h)
+	rest, split := batchHead{more: true}, len(c.body)
+	if h.n > 0 && !c.trusted {
+		h.up = b.up
+		c.readings(b, own, len(b.Readings), arrived, &rest)
+		h.refused, rest.refused = h.refused+rest.refused, 0
+	} else {
+		c.readings(b, own, len(b.Readings), last, &h)
+		split = len(c.body)
+	}
+	if !c.news(b, &h, h.n+rest.n, str) {
+		return
+	}
+	c.downtime(b, str)
+	if h.up > 0 {
+		c.openPen()
+	}
+	h.stream = c.stream(bootKey{b.Node, b.Boot}, str)
+	c.record(h, b.Arrived, c.body[:split])
+	if rest.stream = h.stream; rest.n > 0 {
+		c.record(rest, b.Arrived, c.body[split:])
+	}
+	c.tell()
+}
+
+// readings appends the new ones of a batch from one to before another to the body,
+// the first one's time relative to last, counts them and those refused in h, and
+// returns the last time.
+func (c *composer) readings(b *Batch, from, to int, last int64, h *batchHead) int64 {
+	arrived := b.Arrived.UnixMilli()
+	for i := from; i < to; i++ {
+		r, stamped := &b.Readings[i], i < b.Stamped
 		st := c.st.points[r.Point]
 		switch {
-		case !c.acceptable(r, b.Stamped):
+		case !c.acceptable(r, stamped):
 			h.refused++
 			continue
 		case c.tight && c.o.Trend != nil && c.o.Trend(r.Point):
 			c.shed = append(c.shed, greenhouse.Gap{Point: r.Point, From: r.At, To: r.At, Cause: CauseDiskFull, Count: 1})
 			continue
-		case st != nil && st.has(int64(r.At)) && (c.trusted || !b.Stamped): // provisional ones are known by their message
+		case st != nil && st.has(int64(r.At)) && (c.trusted || !stamped): // provisional ones are known by their message
 			c.repeats++
 			continue
 		}
@@ -144,33 +182,37 @@ func (c *composer) batch(b *Batch) {
 		if st != nil {
 			c.silence(st, d, b.Node, int64(r.At), arrived)
 		}
-		c.body = appendReading(c.body, id, int64(r.At), last, r.Value+0, c.judge(d, b, r)) // +0 makes 0 of -0
+		c.body = appendReading(c.body, id, int64(r.At), last, r.Value+0, c.judge(d, r, stamped)) // +0 makes 0 of -0
 		last = int64(r.At)
 		h.n++
 	}
+	return last
+}
+
+// news reports whether a message with n new readings has anything to be written. What
+// else it says was told when it first came.
+func (c *composer) news(b *Batch, h *batchHead, n int, str *stream) bool {
 	if b.HasSeq && str != nil && str.seen(b.Seq) {
-		c.repeats += int(h.refused) + len(c.shed) // told of when it first came
-		c.shed = c.shed[:0]
-		if h.n == 0 {
-			return // sent again, and known
+		c.repeats += int(h.refused) + len(c.shed)
+		h.refused, c.shed = 0, c.shed[:0]
+		return n > 0
+	}
+	return n > 0 || h.refused > 0 || len(c.shed) > 0 || b.HasSeq
+}
+
+// record appends a batch, or a part of one.
+func (c *composer) record(h batchHead, arrived time.Time, readings []byte) {
+	c.head(h, arrived.UnixMilli())
+	c.frame = append(c.frame, readings...)
+	c.seen = append(c.seen, arrived)
+}
+
+// tell appends the gaps that follow from the batch at hand.
+func (c *composer) tell() {
+	for _, gaps := range [...][]greenhouse.Gap{c.holes, c.shed} {
+		for _, g := range gaps {
+			c.gap(g)
 		}
-		h.refused = 0
-	} else if h.n == 0 && h.refused == 0 && len(c.shed) == 0 && !b.HasSeq {
-		return
-	}
-	c.downtime(b, str)
-	if h.n > 0 && c.provisional(b) {
-		h.up = b.up
-	}
-	h.stream = c.stream(bootKey{b.Node, b.Boot}, str)
-	c.head(h, arrived)
-	c.frame = append(c.frame, c.body...)
-	c.seen = append(c.seen, b.Arrived)
-	for _, g := range c.holes {
-		c.gap(g)
-	}
-	for _, g := range c.shed {
-		c.gap(g)
 	}
 	c.left += len(c.shed)
 }
@@ -218,9 +260,9 @@ func (c *composer) point(p greenhouse.PointID, st *series, arrived int64) (uint3
 
 // judge gives a reading its quality, which is what the log keeps: it is never
 // judged again.
-func (c *composer) judge(d *draft, b *Batch, r *greenhouse.Reading) greenhouse.Quality {
+func (c *composer) judge(d *draft, r *greenhouse.Reading, stamped bool) greenhouse.Quality {
 	c.tests = c.o.testsOf(r.Point)
-	if r.At < d.state.At && b.Stamped && !c.trusted {
+	if r.At < d.state.At && stamped && !c.trusted {
 		d.state = greenhouse.SensorState{} // see applier.provisional
 	}
 	q := c.tests.Judge(&d.state, r.At, r.Value, c.doubts.quality(r))

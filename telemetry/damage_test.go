@@ -374,6 +374,8 @@ func FuzzPayload(f *testing.F) {
 	f.Add([]byte{1, 1, 3, 'a', '/', 'x', 3, 0, 0xd0, 0x0f, 2, 1, 2, 1, 4, 1, 2, 1, 4})
 	// A series, a boot, two provisional batches, what becomes of them, and one more.
 	f.Add([]byte{1, 1, 3, 'a', '/', 'x', 5, 1, 'b', 3, 16, 0xd0, 0x0f, 20, 1, 1, 0, 1, 4, 3, 16, 2, 22, 1, 1, 0, 1, 6, 6, 1, 0x80, 0x80, 0x80, 0x80, 0x10, 5, 1, 'b', 3, 16, 2, 24, 1, 1, 0, 1, 6})
+	// The same, and of one message a reading with a time of its own.
+	f.Add([]byte{1, 1, 3, 'a', '/', 'x', 1, 2, 3, 'a', '/', 'y', 5, 1, 'b', 3, 16, 0xd0, 0x0f, 20, 1, 1, 0, 1, 4, 3, 32, 0, 1, 2, 2, 1, 4})
 	f.Fuzz(func(t *testing.T, payload []byte) { telemetry.Apply(payload) })
 }
 

@@ -50,7 +50,7 @@ func (c *composer) downtime(b *Batch, str *stream) {
 	delete(c.down, b.Node)
 	to := b.Arrived.UnixMilli()
 	for i := range b.Readings {
-		if c.acceptable(&b.Readings[i], b.Stamped) {
+		if c.acceptable(&b.Readings[i], i < b.Stamped) {
 			to = min(to, int64(b.Readings[i].At))
 		}
 	}

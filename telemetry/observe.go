@@ -86,7 +86,7 @@ func (e *Engine) observe(batches []*Batch) {
 		for i := range batch.Readings {
 			r := &batch.Readings[i]
 			s := e.st.points[r.Point]
-			if s == nil || !b.acceptable(r, batch.Stamped) || int64(r.At) <= s.latest.at && !s.ahead(batch.Arrived.UnixMilli()) {
+			if s == nil || !b.acceptable(r, i < batch.Stamped) || int64(r.At) <= s.latest.at && !s.ahead(batch.Arrived.UnixMilli()) {
 				continue
 			}
 			tests := e.o.testsOf(r.Point)

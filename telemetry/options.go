@@ -17,7 +17,7 @@ type Options struct {
 	Now func() time.Time
 	// ClockTrusted reports whether Now may be believed: while it is false no
 	// reading is refused for its time, nothing ages away, and the times of
-	// batches that are Stamped are provisional. nil means always.
+	// readings that are Stamped are provisional. nil means always.
 	ClockTrusted func() bool
 	// Uptime returns which boot of the machine this is and how long it lasts,
 	// which no step of the clock changes: by it readings that came while the clock
@@ -157,7 +157,7 @@ type Batch struct {
 	QoS0     bool                 // may be dropped under pressure
 	Refused  int                  // samples the decoder refused
 	Urgent   bool                 // ends the linger
-	Stamped  bool                 // no reading has a time of its own: each has that of the arrival
+	Stamped  int                  // so many readings, the first ones, have no time of their own: each has that of the arrival
 	// Done is called exactly once by the committer after a successful Submit:
 	// with nil when everything is on disk, else with the reason why nothing is
 	// promised. It must not block. nil is fine.
@@ -165,7 +165,7 @@ type Batch struct {
 
 	gap     *greenhouse.Gap // to be recorded with it
 	nothing bool            // only to have a frame written, if anything is due
-	up      int64           // of the machine when it came, if Stamped
+	up      int64           // of the machine when it came, if any reading is Stamped
 }
 
 // Pressure says how full the queue is.

@@ -109,7 +109,7 @@ func (w *world) submit() {
 func (w *world) stamp() {
 	w.value++
 	v, done := w.value, make(chan error, 1)
-	err := w.e.Submit(context.Background(), &telemetry.Batch{Node: "relay-aabb", Arrived: w.clock.Now(), Stamped: true, Done: func(err error) { done <- err },
+	err := w.e.Submit(context.Background(), &telemetry.Batch{Node: "relay-aabb", Arrived: w.clock.Now(), Stamped: 1, Done: func(err error) { done <- err },
 		Readings: []greenhouse.Reading{{Point: "c/stamped", At: w.clock.ms(), Value: v}}})
 	if err == nil {
 		err = <-done

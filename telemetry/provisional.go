@@ -101,52 +101,45 @@ func (p *pen) ends() (first, last penned) {
 	return first, last
 }
 
-// retime gives a batch whose readings were stamped with an untrusted arrival the
-// time that this was, if the clock has come to be trusted meanwhile.
+// retime gives readings that were stamped with an untrusted arrival the time that this
+// was, if the clock has come to be trusted meanwhile.
 func (c *composer) retime(b *Batch) {
-	if !b.Stamped || !c.trusted {
+	if b.Stamped == 0 || !c.trusted {
 		return
 	}
 	_, up := c.o.uptime()
 	arrived := c.now - (up - b.up)
 	if off := arrived - b.Arrived.UnixMilli(); off <= -restampLeast || off >= restampLeast {
 		b.Arrived = b.Arrived.Add(time.Duration(off) * time.Millisecond)
-		for i := range b.Readings {
+		for i := range b.Readings[:b.Stamped] {
 			b.Readings[i].At += greenhouse.Millis(off)
 		}
 	}
 }
 
-// provisional reports whether the readings of a batch belong into the pen, and
-// opens it.
-func (c *composer) provisional(b *Batch) bool {
-	if !b.Stamped || c.trusted || len(b.Readings) == 0 {
-		return false
-	}
+// openPen says of which boot the provisional readings are that follow, unless that
+// is known.
+func (c *composer) openPen() {
 	if boot, _ := c.o.uptime(); !c.penned && (c.st.pen.rows == 0 || c.settled != nil || c.st.pen.boot != boot) {
 		c.frame = appendString(append(c.frame, recordBoot), boot)
 	}
 	c.penned = true
-	return true
 }
 
-// copied reports whether a message without times of its own has come before: it
-// gets another arrival each time it is sent, so that its number alone tells.
+// copied reports whether a message with readings that have no times of their own has
+// come before: they get another arrival each time it is sent, so that its number
+// alone tells.
 func (c *composer) copied(b *Batch, str *stream) bool {
-	if !b.Stamped || !b.HasSeq {
+	if b.Stamped == 0 || !b.HasSeq {
 		return false
 	}
 	k := stamped{bootKey{b.Node, b.Boot}, b.Seq}
 	_, again := c.stamped[k]
-	if again = again || str != nil && str.seen(b.Seq); again {
-		c.repeats += len(b.Readings) + max(b.Refused, 0)
-	} else {
-		c.stamped[k] = struct{}{}
-	}
-	return again
+	c.stamped[k] = struct{}{}
+	return again || str != nil && str.seen(b.Seq)
 }
 
-// stamped is a message whose readings have no time but that of arrival.
+// stamped is a message with readings that have no time but that of arrival.
 type stamped struct {
 	from bootKey
 	seq  uint64

@@ -28,10 +28,12 @@ type machine struct {
 	o       telemetry.Options
 	e       *telemetry.Engine
 	seq     uint64
+	mixed   bool                         // messages have a reading with a time of its own, too
+	own     map[uint64]greenhouse.Millis // by message: that time
 }
 
 func newMachine(t testing.TB) *machine {
-	m := &machine{t: t, wall: newClock(), up: 30 * time.Second}
+	m := &machine{t: t, wall: newClock(), up: 30 * time.Second, own: map[uint64]greenhouse.Millis{}}
 	m.truth = m.wall.Now()
 	m.o = telemetry.Options{Dir: t.TempDir() + "/x", Now: m.wall.Now, ClockTrusted: func() bool { return m.trusted }, Maintain: -1, MinFree: -1, SegmentBytes: 256 << 10, // no segment ends, so that nothing is sealed while a directory is copied
 
@@ -57,14 +59,21 @@ func (m *machine) pass(d time.Duration) {
 func (m *machine) send(point string, v float64) greenhouse.Millis {
 	m.t.Helper()
 	m.seq++
+	if m.mixed {
+		m.own[m.seq] = greenhouse.MillisOf(m.truth)
+	}
 	m.resend(point, v)
 	return greenhouse.MillisOf(m.truth)
 }
 
 func (m *machine) resend(point string, v float64) {
 	m.t.Helper()
-	mustSubmit(m.t, m.e, telemetry.Batch{Node: "climate-aabb", Boot: "n", Seq: m.seq, HasSeq: true, Arrived: m.wall.Now(), Stamped: true,
-		Readings: []greenhouse.Reading{reading(point, m.wall.ms(), v)}})
+	b := telemetry.Batch{Node: "climate-aabb", Boot: "n", Seq: m.seq, HasSeq: true, Arrived: m.wall.Now(), Stamped: 1,
+		Readings: []greenhouse.Reading{reading(point, m.wall.ms(), v)}}
+	if at, known := m.own[m.seq]; known {
+		b.Readings = append(b.Readings, reading("a/own", at, v))
+	}
+	mustSubmit(m.t, m.e, b)
 }
 
 func (m *machine) start() {
@@ -201,6 +210,57 @@ func TestReadingsBeforeTheClockIsKnown(t *testing.T) {
 			shut(t, m.e)
 		})
 	}
+}
+
+// TestMessagesWithAndWithoutTimes: where one message has both, each reading gets the
+// time that it should have, and the message counts once.
+func TestMessagesWithAndWithoutTimes(t *testing.T) {
+	m := newMachine(t)
+	m.mixed = true
+	m.set(year1970(), false)
+	m.start()
+	want, own := map[float64]greenhouse.Millis{}, map[float64]greenhouse.Millis{}
+	for i := range 3 {
+		v := float64(i + 1)
+		want[v] = m.send("a/x", v)
+		own[v] = want[v]
+		m.pass(time.Minute)
+		m.resend("a/x", v)
+	}
+	check := func(how string) {
+		t.Helper()
+		if diff := cmp.Diff(own, times(t, m.e, "a/own")); diff != "" {
+			t.Errorf("%s: with a time (-want +got)\n%s", how, diff)
+		}
+		if s := m.e.Stats(); s.Messages != int64(len(want)) || s.Readings != int64(2*len(want)) {
+			t.Errorf("%s: %d messages, %d readings", how, s.Messages, s.Readings)
+		}
+	}
+	check("before the clock is known")
+	if s := m.e.Stats(); s.Provisional != 3 || s.Deduplicated != 6 {
+		t.Errorf("stats: %+v", s)
+	}
+	m.kill()
+	check("after a kill")
+	m.set(m.truth, true)
+	m.maintain()
+	want[4] = m.send("a/x", 4)
+	own[4] = want[4]
+	for _, how := range []string{"clock known", "killed", "sealed"} {
+		check(how)
+		if diff := cmp.Diff(want, times(t, m.e, "a/x")); diff != "" {
+			t.Errorf("%s: without a time (-want +got)\n%s", how, diff)
+		}
+		if how == "clock known" {
+			m.kill()
+		} else if err := m.e.Seal(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(m.told) != 1 || m.told[0].Readings != 3 {
+		t.Errorf("told as %+v", m.told)
+	}
+	shut(t, m.e)
 }
 
 // TestRebootBeforeTheClockWasKnown: nobody will ever know when readings of an
@@ -349,6 +409,7 @@ func TestStampedAgainstModel(t *testing.T) {
 			switch rapid.SampledFrom([]string{"send", "send", "send", "step", "trust", "doubt", "kill", "reboot", "seal", "maintain"}).Draw(rt, "do") {
 			case "send":
 				n++
+				m.mixed = rapid.Bool().Draw(rt, "mixed")
 				truth[n], boot[n] = m.send("a/x", n), m.boot
 				settled[m.boot] = m.trusted
 				if rapid.Bool().Draw(rt, "again") {
@@ -396,13 +457,19 @@ func TestStampedAgainstModel(t *testing.T) {
 			if len(got) != len(truth) {
 				rt.Fatalf("%s: %d readings of %d: %v\n%v\n%+v", how, len(got), len(truth), got, truth, m.told)
 			}
+			own := times(rt, m.e, "a/own")
+			for seq, at := range m.own {
+				if own[float64(seq)] != at {
+					rt.Fatalf("%s: reading %d with a time is at %d, want %d", how, seq, own[float64(seq)], at)
+				}
+			}
 			for v, at := range truth {
 				if settled[boot[v]] && got[v] != at && !guessed(m.e, got[v]) {
 					rt.Fatalf("%s: reading %v of boot %d is at %d, want %d", how, v, boot[v], got[v], at)
 				}
 			}
 		}
-		if s := m.e.Stats(); s.Damaged != 0 || s.Provisional != 0 || s.Readings != int64(len(truth)) {
+		if s := m.e.Stats(); s.Damaged != 0 || s.Provisional != 0 || s.Readings != int64(len(truth)+len(m.own)) {
 			rt.Fatal(fmt.Sprintf("stats: %+v", s))
 		}
 	})

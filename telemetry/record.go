@@ -26,6 +26,7 @@ const (
 	batchRefused = 4  // samples were refused
 	batchRange   = 8  // stands for messages up to a second sequence number, dropped before they were logged
 	batchUp      = 16 // provisional: the time since the machine's boot is given
+	batchMore    = 32 // of the same message as the batch before
 )
 
 // The form of a value, in the low five bits of the byte that has the quality
@@ -45,6 +46,7 @@ type batchHead struct {
 	arrived int64
 	up      int64 // ms since the machine's boot if the readings are provisional, else 0
 	refused uint64
+	more    bool // of the same message as the batch before
 	n       int
 }
 
@@ -64,6 +66,9 @@ func appendBatchHead(b []byte, h batchHead) []byte {
 	}
 	if h.up > 0 {
 		flags |= batchUp
+	}
+	if h.more {
+		flags |= batchMore
 	}
 	b = append(b, recordBatch, flags)
 	if h.stream > 0 {
@@ -87,6 +92,7 @@ func appendBatchHead(b []byte, h batchHead) []byte {
 
 func (d *decoder) batchHead() (h batchHead) {
 	flags := d.byte()
+	h.more = flags&batchMore != 0
 	if flags&batchStream != 0 {
 		h.stream = uint32(d.uvarint())
 	}
