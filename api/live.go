@@ -20,6 +20,7 @@ type Live struct {
 	Alarms    AlarmCounts       `json:"alarms"`
 	Stopped   Stopped           `json:"stopped"`
 	Waits     string            `json:"waits,omitempty" doc:"why schedules wait for the clock; absent while they follow it"`
+	Pending   int               `json:"pending" doc:"devices that knock and are not let in, or send what nobody declared"`
 	Points    []LivePoint       `json:"points,omitempty"`
 	Actuators []Actuator        `json:"actuators,omitempty"`
 	Zones     []LiveZone        `json:"zones,omitempty"`

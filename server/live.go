@@ -160,7 +160,7 @@ func (l *looker) look() (api.Live, bool) {
 	l.s.Telemetry.Snapshot(l.latest)
 	msg := api.Live{
 		TS: greenhouse.MillisOf(v.now), Full: l.first, Version: v.reg.Version, LastEvent: l.s.Journal.Last(),
-		Alarms: l.s.alarmCounts(), Stopped: stoppedOf(v.reg),
+		Alarms: l.s.alarmCounts(), Stopped: stoppedOf(v.reg), Pending: len(l.s.waiting()),
 	}
 	if clock := l.s.Health.Clock(); !clock.Trusted {
 		msg.Waits = clock.Text
@@ -170,7 +170,7 @@ func (l *looker) look() (api.Live, bool) {
 	l.lookNodes(v, &msg)
 	l.lookGone(v.reg, &msg)
 	changed := l.first || len(msg.Points)+len(msg.Actuators)+len(msg.Zones)+len(msg.Nodes)+len(msg.Removed) > 0 ||
-		msg.Version != l.frame.Version || msg.LastEvent != l.frame.LastEvent || msg.Alarms != l.frame.Alarms || (msg.Waits == "") != (l.frame.Waits == "")
+		msg.Version != l.frame.Version || msg.LastEvent != l.frame.LastEvent || msg.Alarms != l.frame.Alarms || msg.Pending != l.frame.Pending || (msg.Waits == "") != (l.frame.Waits == "")
 	l.first, l.frame = false, msg
 	return msg, changed
 }

@@ -74,7 +74,7 @@ func anyPoint(t *rapid.T) greenhouse.PointID {
 }
 
 func anyLive(t *rapid.T) api.Live {
-	l := api.Live{TS: instant(t), Full: rapid.Bool().Draw(t, "full"), Version: rapid.Uint64Range(0, 3).Draw(t, "version"), Alarms: api.AlarmCounts{Critical: rapid.IntRange(0, 99999).Draw(t, "critical"), Info: 1}}
+	l := api.Live{TS: instant(t), Full: rapid.Bool().Draw(t, "full"), Version: rapid.Uint64Range(0, 3).Draw(t, "version"), Alarms: api.AlarmCounts{Critical: rapid.IntRange(0, 99999).Draw(t, "critical"), Info: 1}, Pending: rapid.IntRange(0, 3).Draw(t, "pending")}
 	l.Waits = text().Draw(t, "waits")
 	l.Stopped = api.Stopped{All: rapid.Bool().Draw(t, "all"), Zones: []greenhouse.ZoneID{greenhouse.ZoneID(text().Draw(t, "stopped"))}}
 	for range rapid.IntRange(0, 12).Draw(t, "points") {

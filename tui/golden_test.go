@@ -142,6 +142,11 @@ func TestOddScreensLookAsBefore(t *testing.T) {
 		live.Waits = "the clock says 1970-01-01 00:00 UTC, which cannot be; last synchronised 2026-03-01 12:00 UTC"
 		compare(t, sit(t, f, tui.Options{}).size(80, 24).send(tui.Live(live)).screen())
 	})
+	t.Run("knocking", func(t *testing.T) {
+		f, live, _ := garden()
+		live.Pending = 2
+		compare(t, sit(t, f, tui.Options{}).size(80, 24).send(tui.Live(live)).press("2").screen())
+	})
 	t.Run("ascii", func(t *testing.T) {
 		d, _ := open(t, tui.Options{ASCII: true})
 		compare(t, d.size(80, 24).press("enter", "g").screen())

@@ -23,6 +23,7 @@ func newNodes() *roster[api.Node] {
 		},
 		cells: nodeCells,
 		about: aboutNode,
+		note:  knocking,
 	}
 }
 
@@ -49,6 +50,14 @@ func nodeCells(v view, n *api.Node) []string {
 	}
 	return []string{safe(string(n.UID)), safe(string(n.Zone)), safe(string(n.State)), link.Render(linkWord(n)), seen, config.Render(safe(string(n.Config.Status))),
 		v.s.diagnostic(n, "rssi", n.RSSI), v.s.diagnostic(n, "battery", n.Battery), safe(n.FW), safe(n.Name)}
+}
+
+// knocking tells of devices that are not nodes, or not with all they send.
+func knocking(s *state) string {
+	if s.pending == 0 {
+		return ""
+	}
+	return plural(s.pending, "device") + " not let in, or with channels nobody declared: greenctl node pending"
 }
 
 // heardOf returns when a node was last heard: its record is read seldom, but

@@ -61,6 +61,7 @@ type state struct {
 	counts  api.AlarmCounts
 	stopped api.Stopped
 	waits   string // why schedules wait for the clock; "" while they do not
+	pending int    // devices that knock and are not let in
 	version uint64
 	known   bool              // records have been read
 	rev     uint64            // rises whenever zones, nodes, alarms or events change
@@ -102,7 +103,7 @@ func (s *state) apply(m api.Live, local time.Time) (stale bool) {
 	if !s.link.up {
 		s.link = link{up: true, ever: true, since: local}
 	}
-	s.daemon, s.heard, s.version, s.counts, s.stopped, s.waits = m.TS, local, m.Version, m.Alarms, m.Stopped, m.Waits
+	s.daemon, s.heard, s.version, s.counts, s.stopped, s.waits, s.pending = m.TS, local, m.Version, m.Alarms, m.Stopped, m.Waits, m.Pending
 	for i := range m.Points {
 		s.applyPoint(m.Points[i])
 	}

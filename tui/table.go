@@ -159,6 +159,7 @@ type roster[T any] struct {
 	text    func(*T) string         // what the filter looks in
 	cells   func(view, *T) []string // one cell for each column
 	about   func(view, *T) string   // says all of the record under the cursor; nil: nothing more to say
+	note    func(*state) string     // what else there is to know, "" for nothing; nil: never anything
 	tail    bool                    // a cursor on the first row stays there
 	filter  string                  // "": all
 	cursor  cursor                  //
@@ -213,6 +214,16 @@ func (r *roster[T]) searched() string { return r.filter }
 // draw returns at most h lines. Only the rows in sight are made.
 func (r *roster[T]) draw(v view, h int) []string {
 	r.sync(v.s)
+	if r.note != nil {
+		if note := r.note(v.s); note != "" {
+			return append([]string{" " + v.k.warn.Render(note)}, r.body(v, h-1)...)
+		}
+	}
+	return r.body(v, h)
+}
+
+// body returns the table and what there is to say of the record under the cursor.
+func (r *roster[T]) body(v view, h int) []string {
 	if r.about != nil && len(r.rows) > 0 && h >= 10 {
 		lines := r.table(v, h-aboutLines-1)
 		for len(lines) < h-aboutLines-1 {
