@@ -151,6 +151,8 @@ type WhyInput struct {
 	Value   *float64           `json:"value"`
 	Quality greenhouse.Quality `json:"quality"`
 	AgeS    float64            `json:"age_s" doc:"s; -1: never heard"`
+	From    string             `json:"from,omitempty" enum:"history,decision" doc:"of a past answer: history, the reading in force at that moment; decision, what the decision rested on, where history has nothing of that moment"`
+	Decided *float64           `json:"decided,omitempty" doc:"what the decision rested on, where the value is another one from history"`
 }
 
 // OverrideRequest sets an actuator by hand. Safety and equipment protection

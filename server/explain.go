@@ -47,7 +47,7 @@ func sayable(c greenhouse.Claim) greenhouse.Claim {
 }
 
 // why answers for one actuator, now or then.
-func (s *Server) why(_ context.Context, in *struct {
+func (s *Server) why(ctx context.Context, in *struct {
 	IDParam
 	At string `query:"at" doc:"a time in the past; now if absent"`
 }) (*out[api.Why], error) {
@@ -55,13 +55,13 @@ func (s *Server) why(_ context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	w, err := s.whyOf(p.ID, in.At)
+	w, err := s.whyOf(ctx, p.ID, in.At)
 	return &out[api.Why]{Body: w}, err
 }
 
 // zoneWhy answers for all actuators of a zone; those that nothing is known of are
 // left out.
-func (s *Server) zoneWhy(_ context.Context, in *struct {
+func (s *Server) zoneWhy(ctx context.Context, in *struct {
 	IDParam
 	At string `query:"at" doc:"a time in the past; now if absent"`
 }) (*out[api.List[api.Why]], error) {
@@ -75,7 +75,7 @@ func (s *Server) zoneWhy(_ context.Context, in *struct {
 		if p.Kind != greenhouse.Actuator {
 			continue
 		}
-		w, err := s.whyOf(p.ID, in.At)
+		w, err := s.whyOf(ctx, p.ID, in.At)
 		switch {
 		case err == nil:
 			list.Items = append(list.Items, w)
@@ -88,13 +88,13 @@ func (s *Server) zoneWhy(_ context.Context, in *struct {
 
 // whyOf explains an actuator at a time in any form that api.ParseTime reads; ""
 // is now.
-func (s *Server) whyOf(id greenhouse.PointID, at string) (api.Why, error) {
+func (s *Server) whyOf(ctx context.Context, id greenhouse.PointID, at string) (api.Why, error) {
 	if at != "" {
 		t, err := api.ParseTime(at, s.now(), s.location())
 		if err != nil {
 			return api.Why{}, err
 		}
-		return s.whyThen(id, greenhouse.MillisOf(t))
+		return s.whyThen(ctx, id, greenhouse.MillisOf(t))
 	}
 	v, ok := s.Actuation.Verdict(id)
 	if !ok {
@@ -112,8 +112,9 @@ func (s *Server) whyOf(id greenhouse.PointID, at string) (api.Why, error) {
 }
 
 // whyThen answers with what stood over an actuator at a time in the past: the last
-// decision kept from then or before, its timers as they stood at that time.
-func (s *Server) whyThen(id greenhouse.PointID, at greenhouse.Millis) (api.Why, error) {
+// decision kept from then or before, its timers as they stood at that time, and
+// what was measured then.
+func (s *Server) whyThen(ctx context.Context, id greenhouse.PointID, at greenhouse.Millis) (api.Why, error) {
 	v, ok, err := s.Journal.Decision(id, at)
 	switch {
 	case err != nil:
@@ -128,6 +129,9 @@ func (s *Server) whyThen(id greenhouse.PointID, at greenhouse.Millis) (api.Why, 
 		if w.Timers[name] = math.Ceil(left - passed); left <= passed {
 			delete(w.Timers, name)
 		}
+	}
+	if err := s.readThen(ctx, &w); err != nil {
+		return api.Why{}, err
 	}
 	w.Text = whyText(w)
 	return w, nil

@@ -46,17 +46,31 @@ func whyText(w api.Why) string {
 		lead := ","
 		if i == 0 {
 			lead = " Measured:"
+			if w.Asked > 0 {
+				lead = " Measured at that time:"
+			}
 		}
 		value := "nothing"
 		if in.Value != nil {
 			value = strconv.FormatFloat(*in.Value, 'g', 5, 64)
 		}
-		fmt.Fprintf(&b, "%s %s %s (%s)", lead, in.Point, value, in.Quality)
+		fmt.Fprintf(&b, "%s %s %s (%s%s)", lead, in.Point, value, in.Quality, decidedText(in))
 	}
 	if len(w.Inputs) > 0 {
 		b.WriteByte('.')
 	}
 	return b.String()
+}
+
+// decidedText says of a value of the past how it differs from what was decided on.
+func decidedText(in api.WhyInput) string {
+	switch {
+	case in.From == fromDecision:
+		return ", when it was decided"
+	case in.Decided != nil:
+		return ", decided at " + strconv.FormatFloat(*in.Decided, 'g', 5, 64)
+	}
+	return ""
 }
 
 // whyNotText tells what keeps an actuator from a level.

@@ -267,6 +267,49 @@ func TestWhyInThePast(t *testing.T) {
 	}
 }
 
+// TestWhyInThePastReadsHistory: a decision stands for minutes; the values shown are
+// those of the moment that was asked about, where history has them, and each says
+// where it comes from.
+func TestWhyInThePastReadsHistory(t *testing.T) {
+	h := open(t)
+	h.zone("north")
+	h.node("aaaa01", "climate", "north", actuator("heater"), sensor("air_temp"), sensor("air_rh"))
+	at := greenhouse.MillisOf(time.Now()).Add(-time.Hour)
+	minute := func(n int) greenhouse.Millis { return at.Add(time.Duration(n) * time.Minute) }
+	for n, v := range []float64{18, 17.5, 17, 16.5, 16} {
+		h.send(greenhouse.Reading{Point: "north/air_temp", At: minute(n), Value: v})
+	}
+	h.journal.Explain(greenhouse.Verdict{Point: "north/heater", Value: 1, At: at, Winner: greenhouse.Claim{Priority: greenhouse.PriorityLoop, Owner: "heating", Reason: "cold"},
+		Inputs: []greenhouse.Input{{Point: "north/air_temp", Value: 18}, {Point: "north/air_rh", Value: 70, AgeS: 4}, {Point: "north/gone", Value: 1, AgeS: 4}}})
+	for _, c := range []struct {
+		at      string
+		value   float64
+		decided *float64
+		quality greenhouse.Quality
+		age     float64
+		text    string
+	}{
+		{"0s", 18, nil, greenhouse.Good, 0, "Measured at that time: north/air_temp 18 (good), north/air_rh 70 (good, when it was decided)"},
+		{"150s", 17, ptr(18.0), greenhouse.Good, 30, "north/air_temp 17 (good, decided at 18)"},
+		{"4m", 16, ptr(18.0), greenhouse.Good, 0, "north/air_temp 16"},
+		{"10m", 16, ptr(18.0), greenhouse.Stale, 360, "north/air_temp 16 (stale, decided at 18)"},
+		{"40m", 18, nil, greenhouse.Good, 2400, "north/air_temp 18 (good, when it was decided)"},
+	} {
+		d, err := time.ParseDuration(c.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := must(h.client.Why(h.ctx(), "north/heater", at.Add(d).Time().Format(time.RFC3339Nano)))(t)
+		air := w.Inputs[0]
+		if air.Value == nil || *air.Value != c.value || air.Quality != c.quality || air.AgeS != c.age || !cmp.Equal(air.Decided, c.decided) || !strings.Contains(w.Text, c.text) {
+			t.Errorf("after %s: %+v, want %v, %v; %s", c.at, air, c.value, c.quality, w.Text)
+		}
+		if rh, gone := w.Inputs[1], w.Inputs[2]; rh.From != "decision" || *rh.Value != 70 || rh.AgeS != 4+d.Seconds() || gone.From != "decision" {
+			t.Errorf("after %s, without a history: %+v, %+v", c.at, rh, gone)
+		}
+	}
+}
+
 // TestWhyNot asks what is in the way: by itself of the other level.
 func TestWhyNot(t *testing.T) {
 	h := open(t)

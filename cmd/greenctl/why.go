@@ -40,7 +40,9 @@ func newZoneWhy(a *app) *cobra.Command {
 
 The answer is the decision in force: its level, who won and by what right, who
 lost and why, what was measured, the terms of the control loop, and the timers
-that run. The newest 50,000 decisions of all actuators are kept: each change of
+that run. Of a time in the past the values are those that history has of that
+moment, with what was decided on where that was another value, for a decision
+stands for a while. The newest 50,000 decisions of all actuators are kept: each change of
 a level, each change of what a level rests on within a minute, and each level
 anew every ten minutes, on sites of more than a hundred actuators less often.`
 	c.Flags().StringVar(&at, "at", "", "at that time instead of now: RFC 3339, or 2h for two hours ago")
@@ -101,7 +103,7 @@ func (a *app) printWhy(w api.Why) error {
 			if i.AgeS >= 0 {
 				old = short(time.Duration(i.AgeS*float64(time.Second))) + " old"
 			}
-			fmt.Fprintf(a.out, "  %-28s %10s  %s, %s\n", i.Point, number(i.Value, ""), i.Quality, old)
+			fmt.Fprintf(a.out, "  %-28s %10s  %s, %s%s\n", i.Point, number(i.Value, ""), i.Quality, old, seenFrom(i))
 		}
 	}
 	a.printTerms("terms:", w.Terms, "")
@@ -112,6 +114,19 @@ func (a *app) printWhy(w api.Why) error {
 	}
 	fmt.Fprintln(a.out)
 	return nil
+}
+
+// seenFrom says where a value of a past answer comes from.
+func seenFrom(i api.WhyInput) string {
+	switch {
+	case i.From == "history" && i.Decided != nil:
+		return ", by history; it was decided on " + number(i.Decided, "")
+	case i.From == "history":
+		return ", by history"
+	case i.From != "":
+		return ", as it was decided: history has nothing of that time"
+	}
+	return ""
 }
 
 // device says in one line how the device behind an actuator stands.
