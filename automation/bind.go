@@ -60,13 +60,14 @@ func (st *State) bindSensors(in *Input) {
 		st.votes[q] = span{from, to}
 		st.seen[q] = seen{Voted: Vote(nil, 0), quality: greenhouse.Bad, any: to > from}
 	}
-	st.values = make([]float64, 0, len(st.sensors))
+	st.values, st.recalled = make([]float64, 0, len(st.sensors)), nil
 }
 
 func (st *State) addSensor(s *Sensor, index int, w where, q quantity, old []sensor) {
 	n := sensor{point: s.Point, index: index, where: w, of: q}
 	tests := greenhouse.SensorTestsOf(s.Point.Name)
 	n.probe = Probe{Stale: cmp.Or(st.tuning.stale, tests.StaleAfter(s.Interval)), Hold: st.tuning.hold}
+	st.recalled.recall(&n)
 	for i := range old {
 		if old[i].point.ID == s.Point.ID && old[i].point.Node == s.Point.Node {
 			n.state, n.alarms, n.apart, n.agreed, n.leapt = old[i].state, old[i].alarms, old[i].apart, old[i].agreed, old[i].leapt

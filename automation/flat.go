@@ -49,7 +49,7 @@ type flat struct {
 func (st *State) stands() {
 	f, air, rh := &st.flat, &st.seen[airTemp], &st.seen[airRH]
 	if f.frozen {
-		if t, h := st.sensor(f.points[0]), st.sensor(f.points[1]); t != nil && h != nil && t.raw == f.t && h.raw == f.rh {
+		if t, h := st.sensor(f.points[0]), st.sensor(f.points[1]); t != nil && h != nil && t.stands(f.t) && h.stands(f.rh) {
 			st.freeze()
 			return
 		}
@@ -85,6 +85,9 @@ func (st *State) stands() {
 		st.freeze()
 	}
 }
+
+// stands reports whether a sensor has said nothing else than a value.
+func (s *sensor) stands(at float64) bool { return !s.heard || s.raw == at }
 
 // witness returns the one sensor of a quantity that is good.
 func (st *State) witness(q quantity) greenhouse.PointID {

@@ -4,7 +4,8 @@ import "greenhouse"
 
 // Memory is what a zone's control must not forget over a restart, or the day
 // would begin anew at noon: its light sum, what the sun brought at which time of
-// day lately, what was spent on drying, and what it learned of its house.
+// day lately, what was spent on drying, what it learned of its house, and what it
+// holds against its sensors.
 type Memory struct {
 	Date    int       `json:"date"`              // local date, days since 1970
 	DLI     float64   `json:"dli"`               // mol/m² of it so far, lamps included
@@ -22,6 +23,7 @@ type Memory struct {
 	// Backups is how many K the air is warmer than each sensor that may stand in
 	// for its own: "box", "leaf" and "next".
 	Backups map[string]float64 `json:"backups,omitempty"`
+	Doubts  *Doubts            `json:"doubts,omitempty"`
 }
 
 // HourMean is what heat and vents did in one hour of the day, as a mean of the
@@ -51,6 +53,7 @@ func (st *State) Memory() Memory {
 			m.Backups[k.String()] = o.k
 		}
 	}
+	m.Doubts = st.doubts()
 	return m
 }
 
@@ -95,6 +98,7 @@ func (st *State) Restore(m Memory) {
 			st.backup.offset[k] = offset{clamp(v, -backupMost, backupMost), backupSure}
 		}
 	}
+	st.doubt(m.Doubts)
 }
 
 // Memories returns what has to be kept of every zone that is not just being
@@ -106,7 +110,7 @@ func (l *Loop) Memories() map[greenhouse.ZoneID]Memory {
 	out := make(map[greenhouse.ZoneID]Memory, len(order))
 	for _, s := range order {
 		if s.busy.CompareAndSwap(false, true) {
-			if s.state.light.date != 0 || s.state.learned.nights > 0 {
+			if !s.state.began.IsZero() { // it knows what was kept, and has gone on from there
 				out[s.id] = s.state.Memory()
 			}
 			s.busy.Store(false)

@@ -50,6 +50,7 @@ type State struct {
 	guarding guarding
 	water    watering
 	alarms   [alarmCount]alarm
+	recalled *Doubts // of before a restart, until the sensors are bound; nil: none
 }
 
 // binding is what a zone is made of, worked out anew when that changes.

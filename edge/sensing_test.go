@@ -18,15 +18,16 @@ const box = greenhouse.UID("climate-a4cf12b3de02")
 // cabin is a heated zone with one node that says what the test tells it.
 type cabin struct {
 	*house
-	d   *device
-	seq int
+	d      *device
+	secret string
+	seq    int
 }
 
 func newCabin(t *testing.T, edit ...func(*edge.Options)) *cabin {
 	h := start(t, edit...)
 	h.zone(greenhouse.Zone{ID: "hut", Mode: greenhouse.ModeAuto, Targets: map[greenhouse.Quantity]greenhouse.Target{greenhouse.Heating: {Day: 18, Night: 18}}})
 	secret := h.register(box, "hut", channels("air_temp", "air_rh", "heater")...)
-	return &cabin{house: h, d: h.login(string(box), secret)}
+	return &cabin{house: h, d: h.login(string(box), secret), secret: secret}
 }
 
 // say sends temperature and humidity as a node does every ten seconds; it does
@@ -75,7 +76,7 @@ func TestSentinelsMoveNothing(t *testing.T) {
 
 // TestFrozenSensorsAreMarkedInHistory: what only the zone as a whole shows, that
 // temperature and humidity stand still while full heat should move them, is
-// stored with the readings, and taken back when they move.
+// stored with the readings, outlives the daemon, and is taken back when they move.
 func TestFrozenSensorsAreMarkedInHistory(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCabin(t)
@@ -92,6 +93,19 @@ func TestFrozenSensorsAreMarkedInHistory(t *testing.T) {
 			if first, last := got[30], got[len(got)-1]; first.Quality != greenhouse.Good || last.Quality == greenhouse.Good || last.Value == 0 {
 				t.Errorf("%s: %+v at first, %+v at last", p, first, last)
 			}
+		}
+		pass(time.Minute) // what is doubted is kept
+		c.die()
+		c.run()
+		c.d = c.login(string(box), c.secret)
+		for range 30 { // within seconds of the start, and after a restart of the alarms' own
+			c.say(15, 70)
+			if got := c.history("hut/air_temp"); got[len(got)-1].Quality == greenhouse.Good || c.wanted() != 0 {
+				t.Fatalf("after a restart it is believed again: %+v, heater %v", got[len(got)-1], c.wanted())
+			}
+		}
+		if !c.raised(greenhouse.ZoneSource("hut"), "sensor_frozen") {
+			t.Error("after a restart the alarm sensor_frozen is gone")
 		}
 		for i := range 8 {
 			c.say(15.1+float64(i)/10, 70.5)
