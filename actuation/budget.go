@@ -164,9 +164,13 @@ func (e *Equipment) PermitPulse(spec greenhouse.ClassSpec, d time.Duration, now 
 	return e.Permit(spec, 1, false, now)
 }
 
-// doubt takes half of every budget for used, as nobody knows what was: enough for
-// a crop to live on, and no second day's worth within one.
+// doubt takes half of every budget for used just now, of starts as of time on, as
+// nobody knows what was: enough for a crop to live on, and no second day's worth
+// within one.
 func (e *Equipment) doubt(spec greenhouse.ClassSpec, now time.Time) {
+	for len(e.recent) < spec.StartsPerHour/2 {
+		e.recent = append(e.recent, now)
+	}
 	for _, b := range e.budgets(spec) {
 		if b.most > 0 {
 			b.duty.spells = append(b.duty.spells[:0], spell{now.Add(-b.most / 2), now, b.most / 2})

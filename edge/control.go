@@ -26,6 +26,7 @@ func (d *Daemon) openLoop() error {
 	}
 	if err := d.remembered.load(d.store); err != nil {
 		d.log.Error("what zones remembered is not understood: light sums and what was learned begin anew", "error", err)
+		d.clerk.event(greenhouse.Event{TS: greenhouse.MillisOf(d.opts.Now()), Code: "zone_memory_lost", Source: greenhouse.SiteSource, Detail: detail("why", clip(err.Error()))})
 	}
 	d.loop = automation.New(automation.Options{Source: source, Sink: c, Period: d.opts.Period, Now: d.opts.Now, Log: d.log, OnCycle: d.cycled,
 		Memory: d.remembered.of})

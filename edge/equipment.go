@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -35,27 +36,43 @@ func (d *Daemon) openActuation() error {
 	for z := range reg.Stopped {
 		o.Stopped = append(o.Stopped, z)
 	}
+	var lost error
 	err = d.store.View(func(tx *store.Tx) (err error) {
 		if o.Open, err = tx.OpenCommands(); err != nil {
 			return err
 		}
-		if raw := tx.Get(bucketWear, []byte("state")); raw != nil {
-			o.State = new(actuation.State)
-			if err := json.Unmarshal(raw, o.State); err != nil {
-				d.log.Error("equipment counters not understood: every device counts as just switched off, with half of its time on used", "error", err)
-				o.State, o.StateLost = nil, true
-			}
-		}
+		o.State, lost = wearOf(tx.Get(bucketWear, []byte("state")))
 		return nil
 	})
 	if err != nil {
 		return err
+	}
+	if lost != nil {
+		o.StateLost = true
+		d.log.Error("equipment counters not understood: every device counts as just switched off, with half of its starts and time on used", "error", lost)
+		d.clerk.event(greenhouse.Event{TS: greenhouse.MillisOf(d.opts.Now()), Code: "equipment_counters_lost", Source: greenhouse.SiteSource, Detail: detail("why", clip(lost.Error()))})
 	}
 	if d.actuators, err = actuation.New(o); err != nil {
 		return err
 	}
 	d.actuators.Sync(plantOf(reg))
 	return nil
+}
+
+// wearOf reads the equipment counters of an earlier run, nil where none were kept.
+// What says nothing of when it was kept is no record of them.
+func wearOf(raw []byte) (*actuation.State, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	var s actuation.State
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return nil, fmt.Errorf("decode equipment counters: %w", err)
+	}
+	if s.SavedAt == 0 || s.Equipment == nil {
+		return nil, errors.New("equipment counters without content")
+	}
+	return &s, nil
 }
 
 // commands gives actuation the registry's transactions and the broker.
