@@ -496,3 +496,89 @@ func TestDosingHasABudget(t *testing.T) {
 		t.Error("nobody is told")
 	}
 }
+
+// TestCO2IsDosedByAGoodReadingAlone shuts the valve at the first reading that is
+// not good, though the last value would stand in for other purposes.
+func TestCO2IsDosedByAGoodReadingAlone(t *testing.T) {
+	h := newHouse(t, noon(), "co2", "co2_valve")
+	h.target(greenhouse.TargetCO2, 900, 900)
+	h.set("co2", 430)
+	h.run(time.Minute, nil)
+	h.expect("co2_valve", 1)
+	h.quality["co2"] = greenhouse.Bad
+	h.run(5*time.Second, nil)
+	h.expect("co2_valve", 0)
+	if c, ok := h.claim("co2_valve", "co2"); !ok || c.Priority != greenhouse.PrioritySafety || !c.Urgent {
+		t.Errorf("the valve does not shut for safety: %+v", c)
+	}
+	delete(h.quality, "co2")
+	h.run(2*time.Minute, func() { h.set("co2", 430+float64(h.now.Second()%7)) })
+	h.expect("co2_valve", 1)
+}
+
+// TestCO2SensorThatCalibratedItselfWrongly: no air holds less than 350 ppm.
+func TestCO2SensorThatCalibratedItselfWrongly(t *testing.T) {
+	h := newHouse(t, noon(), "co2", "co2_valve")
+	h.target(greenhouse.TargetCO2, 900, 900)
+	h.set("co2", 400)
+	h.run(time.Minute, nil)
+	h.expect("co2_valve", 1)
+	h.set("co2", 349)
+	h.run(time.Minute, nil)
+	h.expect("co2_valve", 0)
+	if !h.alarm("co2_implausible") || !strings.Contains(h.reason("co2_valve", "co2"), "349") {
+		t.Errorf("alarm %v, reason %q", h.alarm("co2_implausible"), h.reason("co2_valve", "co2"))
+	}
+	h.set("co2", 360) // not enough
+	h.run(time.Minute, nil)
+	h.expect("co2_valve", 0)
+	h.set("co2", 375)
+	h.run(2*time.Minute, nil)
+	h.expect("co2_valve", 1)
+	if h.alarm("co2_implausible") {
+		t.Error("the alarm stays")
+	}
+}
+
+// TestCO2DangerEndsByAReadingAlone: people are warned at 2,500 ppm; from 5,000 on
+// the valve is shut and the fan runs, in every mode, and a sensor that is lost
+// meanwhile makes nobody safe.
+func TestCO2DangerEndsByAReadingAlone(t *testing.T) {
+	for _, mode := range []greenhouse.Mode{greenhouse.ModeAuto, greenhouse.ModeManual, greenhouse.ModeMaintenance, greenhouse.ModeOff} {
+		h := newHouse(t, noon(), "co2", "co2_valve", "fan")
+		h.zone.Mode = mode
+		h.set("co2", 2490)
+		h.run(2*time.Minute, nil)
+		if h.alarm("co2_high") {
+			t.Errorf("%s: warned at 2,490 ppm", mode)
+		}
+		h.set("co2", 2510)
+		h.run(time.Minute, nil)
+		if quiet := mode == greenhouse.ModeMaintenance; h.alarm("co2_high") == quiet {
+			t.Errorf("%s: warned %v at 2,510 ppm", mode, h.alarm("co2_high"))
+		}
+		h.expect("fan", 0)
+		for ppm := 2510.0; ppm < 5000; ppm += 30 { // as fast as is believed
+			h.set("co2", ppm)
+			h.run(5*time.Second, nil)
+		}
+		h.set("co2", 5001)
+		h.run(time.Minute, nil)
+		h.expect("fan", 1)
+		h.expect("co2_valve", 0)
+		h.silent["co2"] = true
+		h.run(20*time.Minute, nil)
+		h.expect("fan", 1)
+		h.expect("co2_valve", 0)
+		if !h.alarm("co2_dangerous") {
+			t.Errorf("%s: the sensor is lost and nobody is in danger any more", mode)
+		}
+		delete(h.silent, "co2")
+		h.set("co2", 4800)
+		h.run(2*time.Minute, nil)
+		h.expect("fan", 0)
+		if h.alarm("co2_dangerous") {
+			t.Errorf("%s: the danger does not end", mode)
+		}
+	}
+}

@@ -42,7 +42,7 @@ func (st *State) dose() {
 	if !st.has(roleCO2) {
 		return
 	}
-	if !st.auto || !gas.ok() || math.IsNaN(st.aim.co2) {
+	if !st.auto || !gas.good() || st.safety.co2Wrong || math.IsNaN(st.aim.co2) {
 		st.gas.dosed = 0
 		for _, i := range st.roles[roleCO2] {
 			st.devices[i].level = st.devices[i].point.Safe
@@ -132,7 +132,7 @@ func (st *State) gasVents() float64 {
 func (st *State) watchGas() {
 	g, gas := &st.gas, &st.seen[airCO2]
 	g.lockout = max(0, g.lockout-st.elapse)
-	if !gas.ok() || gas.quality != greenhouse.Good {
+	if !gas.good() {
 		g.primed, g.leak, g.dosed = false, 0, 0
 		return
 	}

@@ -229,7 +229,7 @@ func (l *Loop) adapt(r Report) {
 	if int64(r.Took) > l.counts.most.Load() {
 		l.counts.most.Store(int64(r.Took))
 	}
-	if r.Took > l.o.Period*8/10 {
+	if r.Slow() {
 		l.counts.overruns.Add(1)
 	}
 	l.mu.Lock()

@@ -277,6 +277,18 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
+// TestSlowCycleIsAlarmed: from 80 % of the period on the site is told.
+func TestSlowCycleIsAlarmed(t *testing.T) {
+	for _, c := range []struct {
+		took time.Duration
+		want bool
+	}{{time.Second, false}, {12 * time.Second, false}, {12*time.Second + 1, true}, {20 * time.Second, true}} {
+		if r := (automation.Report{Took: c.took, Period: 15 * time.Second, Total: 100, OK: 100}); !raised(r, "site cycle_slow", c.want) {
+			t.Errorf("a cycle of %s in 15 s: %+v", c.took, r.Conditions())
+		}
+	}
+}
+
 func TestHangingZoneIsLeftBehind(t *testing.T) {
 	s := newSite(6)
 	loop(t, s, func(l *automation.Loop) {

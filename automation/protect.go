@@ -30,6 +30,8 @@ const (
 	co2Warns     = 2500.0 // ppm, people are warned
 	co2Dangerous = 5000.0 // ppm, nobody may stay (OSHA, eight hours)
 	co2Left      = 100.0  // ppm that a CO₂ limit must be left by
+	co2Least     = 350.0  // ppm, no air holds less: a sensor that calibrates itself did so wrongly
+	co2LeastEnds = 370.0  // ppm from which it is believed again
 )
 
 // safety is which protections act.
@@ -38,6 +40,8 @@ type safety struct {
 	near              bool // frost is
 	draught           idle // an exhaust fan runs
 	co2, co2Dangerous bool
+	co2Wrong          bool    // the sensor says less than can be
+	ppm               float64 // that it last said
 }
 
 // protect decides about frost, heat and CO₂ for people, whatever the mode. Of
@@ -54,10 +58,12 @@ func (st *State) protect() {
 	}
 	s.near = air.ok() && !s.hot && Limit{At: t.FrostLimit + frostNear, Ends: t.FrostLimit + frostNear + limitBand}.Step(s.near, air.Lo)
 	if gas.ok() {
+		s.ppm = gas.Hi
 		s.co2 = Limit{At: t.CO2Max, Ends: t.CO2Max - co2Left, Above: true}.Step(s.co2, gas.Hi)
 		s.co2Dangerous = Limit{At: co2Dangerous, Ends: co2Dangerous - co2Left, Above: true}.Step(s.co2Dangerous, gas.Hi)
-	} else {
-		s.co2, s.co2Dangerous = false, false
+		s.co2Wrong = Limit{At: co2Least, Ends: co2LeastEnds}.Step(s.co2Wrong, gas.Lo)
+	} else { // what is dangerous stays so until a sensor says otherwise
+		s.co2, s.co2Wrong, s.co2Dangerous = false, false, s.co2Dangerous && gas.any
 	}
 	st.storms()
 	st.guardWater()
@@ -84,11 +90,13 @@ func (st *State) guard(i int) {
 	case r == roleFan && s.hot:
 		safe("heat", 1, whyHot, air.Hi, t.HeatLimit)
 	case r == roleFan && s.co2Dangerous:
-		safe("co2", 1, whyCO2Purge, gas.Hi, 0)
-	case r == roleCO2 && !gas.ok():
-		safe("co2", 0, whyCO2Lost, 0, 0)
+		safe("co2", 1, whyCO2Purge, s.ppm, 0)
 	case r == roleCO2 && s.co2Dangerous:
-		safe("co2", 0, whyCO2People, gas.Hi, 0)
+		safe("co2", 0, whyCO2People, s.ppm, 0)
+	case r == roleCO2 && !gas.good():
+		safe("co2", 0, whyCO2Lost, 0, 0)
+	case r == roleCO2 && s.co2Wrong:
+		safe("co2", 0, whyCO2Wrong, gas.Lo, co2Least)
 	case r == roleCO2 && s.co2:
 		safe("co2", 0, whyCO2Max, gas.Hi, t.CO2Max)
 	case r == roleCO2 && s.hot:

@@ -52,6 +52,7 @@ const (
 	whyLampClock
 	whyLampHeld
 	whyCO2Lost
+	whyCO2Wrong
 	whyCO2Max
 	whyCO2People
 	whyCO2Purge
@@ -191,6 +192,8 @@ func (r reason) other() (string, int) {
 		return "the crop takes no CO₂ without light", 0
 	case whyCO2Lost:
 		return "there is no CO₂ reading to dose by", 0
+	case whyCO2Wrong:
+		return "CO₂ reads %.0f ppm, less than any air holds (%.0f ppm): its sensor is wrong", 0
 	case whyCO2Max:
 		return "CO₂ %.0f ppm is above the most allowed, %.0f ppm", 0
 	case whyCO2People:

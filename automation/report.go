@@ -13,6 +13,7 @@ import (
 type Report struct {
 	At      time.Time
 	Took    time.Duration
+	Period  time.Duration // that it has
 	Workers int
 	Total   int
 	OK      int
@@ -25,10 +26,14 @@ type Report struct {
 const (
 	warnShare     = 0.10 // more than this
 	criticalShare = 0.30 // this or more
+	slowShare     = 0.80 // of the period: a cycle that takes longer is one too
 )
 
+// Slow reports whether the cycle took most of its period.
+func (r Report) Slow() bool { return float64(r.Took) > slowShare*float64(r.Period) }
+
 // Conditions returns the alarms that the cycle means: one for each failed zone,
-// and two for the site.
+// and three for the site.
 func (r Report) Conditions() []greenhouse.Condition {
 	share := 0.0
 	if r.Total > 0 {
@@ -38,14 +43,16 @@ func (r Report) Conditions() []greenhouse.Condition {
 	out := append([]greenhouse.Condition(nil), r.Changed...)
 	return append(out,
 		greenhouse.Condition{Source: greenhouse.SiteSource, Code: "cycle_degraded", Severity: greenhouse.Warning, Active: share > warnShare, Text: text},
-		greenhouse.Condition{Source: greenhouse.SiteSource, Code: "cycle_failing", Severity: greenhouse.Critical, Active: share >= criticalShare, Text: text})
+		greenhouse.Condition{Source: greenhouse.SiteSource, Code: "cycle_failing", Severity: greenhouse.Critical, Active: share >= criticalShare, Text: text},
+		greenhouse.Condition{Source: greenhouse.SiteSource, Code: "cycle_slow", Severity: greenhouse.Warning, Active: r.Slow(),
+			Text: fmt.Sprintf("deciding %d zones took %.1f s of the %g s there are: fewer zones, or a faster computer", r.Total, r.Took.Seconds(), r.Period.Seconds())})
 }
 
 // report counts how the zones of a cycle stand. It is the watchdog too: a zone
 // without a decision for two cycles has failed, whatever its worker does.
 func (l *Loop) report(slots []*slot, start time.Time) Report {
 	now := l.o.Now()
-	r := Report{At: start, Took: now.Sub(start), Total: len(slots)}
+	r := Report{At: start, Took: now.Sub(start), Period: l.o.Period, Total: len(slots)}
 	for _, s := range slots {
 		s.mu.Lock()
 		why := s.failing

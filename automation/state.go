@@ -83,6 +83,9 @@ type seen struct {
 // ok reports whether control may act on it.
 func (s seen) ok() bool { return s.any && s.quality <= greenhouse.Held }
 
+// good reports whether it is measured now, and no value of before stands in.
+func (s seen) good() bool { return s.any && s.quality == greenhouse.Good }
+
 // sensor is one sensor with what is remembered of it.
 type sensor struct {
 	point  *greenhouse.Point

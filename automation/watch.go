@@ -39,6 +39,7 @@ const (
 	alarmWaterLeak
 	alarmTankLow
 	alarmCO2Spent
+	alarmCO2Wrong
 	alarmCount
 )
 
@@ -92,6 +93,8 @@ func (k alarmKind) what() (code string, s greenhouse.Severity, text string) {
 		return "tank_low", greenhouse.Critical, "the tank is low: pumps are off, so that none runs dry"
 	case alarmCO2Spent:
 		return "co2_budget", greenhouse.Warning, "the CO₂ allowed for an hour is dosed and the aim is not reached: vents, leaks, or a sensor that tells nothing"
+	case alarmCO2Wrong:
+		return "co2_implausible", greenhouse.Warning, "CO₂ reads %.0f ppm, less than any air holds: its sensor calibrated itself wrongly; dosing rests"
 	}
 	return "", greenhouse.Info, ""
 }
@@ -157,7 +160,7 @@ func (st *State) alarming(k alarmKind) (bool, float64) {
 	case alarmHot:
 		return st.safety.hot, air.Hi
 	case alarmCO2Danger:
-		return st.safety.co2Dangerous, gas.Hi
+		return st.safety.co2Dangerous, st.safety.ppm
 	case alarmWaterLeak:
 		return st.water.leak > 0, 0
 	case alarmTankLow:
@@ -182,6 +185,8 @@ func (st *State) alarming(k alarmKind) (bool, float64) {
 		return st.flat.frozen, st.flat.t
 	case alarmCO2High:
 		return gas.ok() && gas.Hi >= co2Warns, gas.Hi
+	case alarmCO2Wrong:
+		return st.safety.co2Wrong, gas.Lo
 	case alarmCO2Spent:
 		return st.gas.spent, 0
 	case alarmCO2NoEffect:

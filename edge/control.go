@@ -134,7 +134,7 @@ func (c *control) Apply(dec *automation.Decision) {
 
 // cycled hears how a cycle went.
 func (d *Daemon) cycled(r automation.Report) {
-	if r.Took > d.opts.Period*4/5 {
+	if r.Slow() {
 		d.log.Warn("a cycle took most of its period", "took", r.Took, "zones", r.Total)
 	}
 	d.clerk.observe(d.raised.changed(r.Conditions())...)

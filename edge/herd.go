@@ -105,9 +105,9 @@ func (c *conditionsSeen) forget() {
 	clear(c.said)
 }
 
-// watchdogDead is how long without any decision the watchdog is fed: four times
-// the longest control period there is.
-const watchdogDead = 4 * 15 * time.Second
+// watchdogDead is how long without any decision the watchdog is fed: twice the
+// longest control period there is. By then no decision is fresh enough to act on.
+const watchdogDead = 2 * 15 * time.Second
 
 // watch looks every second at what changes by the passing of time, and hands on
 // what changed in the registry. It never waits for the disk.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"regexp"
@@ -261,11 +262,15 @@ func checkAdjustment(what string, q greenhouse.Quantity, a greenhouse.Adjustment
 	return checkText("reason", a.Reason, 256)
 }
 
+// leastDeadBand is the least that heat_on_k and heat_off_k make together, K: two
+// steps of a common thermometer.
+const leastDeadBand = 0.2
+
 // checkControl checks the parameters of the control blocks; 0 takes the default.
 func checkControl(c *greenhouse.Control) error {
 	err := firstError(
 		checkNumber("heat_on_k", c.HeatOn, 0, 10), checkNumber("heat_off_k", c.HeatOff, 0, 10),
-		checkNumber("heat_kp_per_k", c.HeatKp, 0, 10), checkNumber("heat_ti_s", float64(c.HeatTiS), 0, 86400),
+		checkNumber("heat_kp_per_k", c.HeatKp, 0, 10), checkNumber("heat_ti_s", float64(c.HeatTiS), 0, 4*3600-1),
 		checkNumber("vent_p_band_k", c.VentPBand, 0, 20), checkNumber("stage_delay_s", float64(c.StageDelayS), 0, 86400),
 		checkNumber("co2_gives_g_m2_h", c.CO2Gives, 0, 200), checkNumber("co2_most_g_m2_h", c.CO2Most, 0, 200),
 		checkNumber("frost_limit_c", c.FrostLimit, -5, 20), checkNumber("heat_limit_c", c.HeatLimit, 0, 60),
@@ -275,6 +280,10 @@ func checkControl(c *greenhouse.Control) error {
 		checkNumber("lamp_ppfd", c.LampPPFD, 0, 3000), checkNumber("heater_w_m2", c.HeaterWM2, 0, 2000))
 	if err != nil {
 		return err
+	}
+	if band := cmp.Or(c.HeatOn, 0.3) + cmp.Or(c.HeatOff, 0.2); band < leastDeadBand-1e-9 {
+		return greenhouse.Invalid("dead_band_narrow", "heat_on_k and heat_off_k are %.2g K together: a thermometer in steps of 0.1 K needs %g K at least, or heat would switch by its last digit",
+			band, leastDeadBand)
 	}
 	if c.DeadZone != 0 {
 		err = checkNumber("dead_zone_k", c.DeadZone, minDeadZone, 20)
