@@ -190,6 +190,23 @@ func (r *RecipeRun) Advance(today Date, at Millis) bool {
 	return false
 }
 
+// Follow does all that is due on a date: it counts the warmth of dates that are over,
+// by their mean air temperature where it is known, and goes from phase to phase. It
+// reports whether anything changed.
+func (r *RecipeRun) Follow(today Date, at Millis, mean func(Date) (float64, bool)) (changed bool) {
+	for {
+		date, owes := r.Owes(today)
+		if owes {
+			r.Count(mean(date))
+		}
+		advanced := r.Advance(today, at)
+		if !owes && !advanced {
+			return changed
+		}
+		changed = true
+	}
+}
+
 // count writes a number of things.
 func count(n int, thing string) string {
 	if n == 1 {
@@ -274,13 +291,12 @@ func RampShare(from, at Millis, lasts time.Duration) float64 {
 func (s RunStatus) Text(at Millis) string {
 	text := fmt.Sprintf("%s v%d, phase %d %s, day %d", s.Recipe, s.Version, s.Phase, s.PhaseName, s.Day)
 	switch {
+	case s.Completed != "":
+		text += fmt.Sprintf("; complete since %s", s.Completed)
 	case s.Days > 0:
 		text += fmt.Sprintf(" of %d", s.Days)
 	case s.DegreeDaysOf > 0:
 		text += fmt.Sprintf(", %.0f of %.0f °C·d", s.DegreeDays, s.DegreeDaysOf)
-	}
-	if s.Completed != "" {
-		text += fmt.Sprintf("; complete since %s", s.Completed)
 	}
 	if share := s.Ramp(at); share < 1 {
 		text += fmt.Sprintf("; %.0f %% of its 24-h ramp", 100*share)

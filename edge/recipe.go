@@ -58,26 +58,19 @@ func (d *Daemon) grow() error {
 
 // grownBy returns the run of a zone as it should be now, nil where it is so already.
 func (d *Daemon) grownBy(reg *store.Registry, z *greenhouse.Zone, now time.Time) *greenhouse.RecipeRun {
-	today, run, changed := greenhouse.DateOf(now), z.Run.Clone(), false
+	today, run := greenhouse.DateOf(now), z.Run.Clone()
 	var means map[greenhouse.Date]float64
-	for {
-		date, owes := run.Owes(today)
-		if owes {
-			if means == nil {
-				means = d.dayMeans(reg, z.ID, date.Begin(now.Location()), today.Begin(now.Location()))
-			}
-			mean, measured := means[date]
-			run.Count(mean, measured)
+	changed := run.Follow(today, greenhouse.MillisOf(now), func(date greenhouse.Date) (float64, bool) {
+		if means == nil { // all that is owed comes from one look
+			means = d.dayMeans(reg, z.ID, date.Begin(now.Location()), today.Begin(now.Location()))
 		}
-		advanced := run.Advance(today, greenhouse.MillisOf(now))
-		changed = changed || owes || advanced
-		switch {
-		case !owes && !advanced && changed:
-			return run
-		case !owes && !advanced:
-			return nil
-		}
+		mean, measured := means[date]
+		return mean, measured
+	})
+	if !changed {
+		return nil
 	}
+	return run
 }
 
 // dayMeans returns the mean air temperature of a zone by date: of each sensor over

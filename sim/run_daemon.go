@@ -39,6 +39,8 @@ type stand struct {
 	epoch     uint64
 	issued    uint64
 	alarms    []*RunAlarm
+	events    []runEvent // of the recipe
+	warmth    map[greenhouse.Date]*meanFold
 	saved     time.Time
 
 	// What a restart loses.
@@ -92,6 +94,7 @@ func newStand(r *run) (*stand, error) {
 		}
 		d.records[n.UID] = n
 	}
+	d.began()
 	return d, d.boot()
 }
 
@@ -260,6 +263,7 @@ func (d *stand) telemetry(n *wired, payload []byte) {
 		}
 		l := d.latest[p.ID]
 		d.judge(&rd)
+		d.warmed(&rd)
 		switch {
 		case l == nil:
 			d.latest[p.ID] = &greenhouse.Latest{Reading: rd, Seen: now}

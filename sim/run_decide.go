@@ -72,6 +72,7 @@ func (d *stand) watch() {
 	if !d.alive() {
 		return
 	}
+	d.grow()
 	now := d.r.now
 	for _, c := range d.presence.Changes(now) {
 		state := "offline"
@@ -138,6 +139,8 @@ func (r *run) act(a *Action) {
 		d.sync()
 	case a.Targets != nil, a.Mode != "":
 		r.edit(a)
+	case a.Advance != "":
+		r.err = d.advance(a.Advance)
 	case a.Stop:
 		d.stopped = true
 		r.tell("emergency stop")

@@ -30,7 +30,7 @@ func (r *run) prepare() error {
 	r.meter = &meter{}
 	for i := range r.s.Expect {
 		e := &r.s.Expect[i]
-		if e.Text != "" && e.that.op == "" && e.alarm == "" {
+		if e.Text != "" && e.that.op == "" && e.alarm == "" && e.event == "" {
 			if err := e.parse(); err != nil { // built in Go, not read from a file
 				return greenhouse.Invalid("scenario_invalid", "%q: %v", e.Text, err)
 			}
@@ -90,7 +90,7 @@ func (j *judge) value(s sum, v []float64) float64 {
 // look judges one instant.
 func (j *judge) look(at time.Duration, v []float64) {
 	e := j.e
-	if e.alarm != "" || at < e.from || at > j.to || e.mode == expectWithin && at > e.from+e.within {
+	if e.alarm != "" || e.event != "" || at < e.from || at > j.to || e.mode == expectWithin && at > e.from+e.within {
 		return
 	}
 	for _, c := range e.when {
@@ -145,6 +145,8 @@ func (j *judge) finding(d *stand) Finding {
 	switch {
 	case e.alarm != "":
 		f.Held, f.Detail = j.alarms(d)
+	case e.event != "":
+		f.Held, f.Detail = j.events(d)
 	case !j.seen:
 		f.Detail = "it never came to be judged"
 	case e.that.left.folds() || e.that.right.folds():
@@ -203,6 +205,24 @@ func (j *judge) alarms(d *stand) (held bool, detail string) {
 			case !e.absent && !e.cleared && standing:
 				return true, "at " + clockOf(s[0])
 			}
+		}
+	}
+	if e.absent {
+		return true, "none"
+	}
+	return false, "never"
+}
+
+// events says whether an event came, or stayed away, when it should.
+func (j *judge) events(d *stand) (held bool, detail string) {
+	e := j.e
+	limit := j.to
+	if e.mode == expectWithin {
+		limit = e.from + e.within
+	}
+	for _, x := range d.events {
+		if x.code == e.event && (e.by == "" || x.actor == e.by) && x.at >= e.from && x.at <= limit {
+			return !e.absent, fmt.Sprintf("by %s at %s", x.actor, clockOf(x.at))
 		}
 	}
 	if e.absent {

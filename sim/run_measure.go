@@ -142,6 +142,10 @@ func (r *run) aims(name string) func() float64 {
 		return func() float64 { return truthOf(d.day) }
 	case "running":
 		return func() float64 { return truthOf(d.alive()) }
+	case "phase":
+		return func() float64 { return d.phase() }
+	case "phase_ramp":
+		return func() float64 { return d.phaseRamp() }
 	}
 	return nil
 }

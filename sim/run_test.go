@@ -38,6 +38,10 @@ func TestScenarioErrorsNameTheLine(t *testing.T) {
 		{head + "expect:\n  - air_temp > 1\ntimeline:\n  - {at: 1m, fualt: gap air_temp}\n", "x.yaml:7:"},
 		{head + "expect:\n  - air_temp > 1\ntimeline:\n  - {at: 1m}\n", "x.yaml:7:"},
 		{head + "expect:\n  - air_temp > 1\ntimeline:\n  - {at: 2h, stop: true}\n", "x.yaml:7:"},
+		{head + "expect:\n  - air_temp > 1\nzone:\n  recipe:\n    id: basil\n    steps: []\n", "x.yaml:8: recipe: unknown field \"steps\""},
+		{head + "expect:\n  - air_temp > 1\nzone:\n  recipe: {id: basil, phases: [{name: a}]}\n", "x.yaml: phase 1, a, asks for nothing"},
+		{head + "expect:\n  - event\n", "x.yaml:5:"},
+		{head + "expect:\n  - air_temp > 1\ntimeline:\n  - {at: 1m, advance: bloom}\n", `x.yaml:7: the recipe has no phase "bloom"`},
 		{"name: x\nstart: yesterday\n", "x.yaml:2:"},
 		{"name: x\nstart: 2026-01-01\nfor: a while\n", "x.yaml:3:"},
 		{head, `x.yaml: the scenario needs "expect"`},
@@ -61,6 +65,11 @@ expect:
   - alarm frost_protection
   - starts(heater) >= 1000
   - {expect: air_temp > 0, known: no reason}
+  - event phase_changed
+  - no event recipe_started by grower
+  - event recipe_started by recipe:basil
+zone:
+  recipe: {id: basil, phases: [{name: a, days: 1, targets: {heating: 15}}]}
 `
 	s, err := sim.ReadScenario("x.yaml", strings.NewReader(text))
 	if err != nil {

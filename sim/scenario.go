@@ -47,6 +47,7 @@ type ZoneSpec struct {
 	DayUntil greenhouse.DayEdge `yaml:"day_until"`
 	Targets  Targets            `yaml:"targets"`
 	Schedule CurveMap           `yaml:"schedule"` // curves, as on the command line
+	Recipe   RecipeSpec         `yaml:"recipe"`   // what it grows by from the start on
 	Control  ControlSpec        `yaml:"control"`
 }
 
@@ -103,7 +104,8 @@ type Action struct {
 	Release  string  `yaml:"release"` // the override of an actuator
 	Targets  Targets `yaml:"targets"`
 	Mode     string  `yaml:"mode"`
-	Stop     bool    `yaml:"stop"` // the emergency stop
+	Advance  string  `yaml:"advance"` // to a phase of the recipe, by name
+	Stop     bool    `yaml:"stop"`    // the emergency stop
 	Resume   bool    `yaml:"resume"`
 	Daemon   string  `yaml:"daemon"` // restart, kill, hang; the last two with For
 	Broker   string  `yaml:"broker"` // down, with For
@@ -206,7 +208,7 @@ func (a *Action) UnmarshalYAML(n *yaml.Node) error {
 
 // verbs counts what an action does.
 func (a *Action) verbs() (n int) {
-	for _, is := range []bool{a.Fault.Verb != "", a.Override != "", a.Release != "", a.Targets != nil, a.Mode != "", a.Stop, a.Resume,
+	for _, is := range []bool{a.Fault.Verb != "", a.Override != "", a.Release != "", a.Targets != nil, a.Mode != "", a.Advance != "", a.Stop, a.Resume,
 		a.Daemon != "", a.Broker != "", a.Power != "", a.Disk != "", a.Clock != ""} {
 		if is {
 			n++
@@ -299,6 +301,9 @@ func (s *Scenario) check() error {
 		if _, err := greenhouse.ParseClass(string(class)); err != nil {
 			return fmt.Errorf("class of %s: %w", ch, err)
 		}
+	}
+	if err := s.checkRecipe(); err != nil {
+		return err
 	}
 	_, err := s.zone()
 	return err

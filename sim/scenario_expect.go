@@ -19,6 +19,7 @@ import (
 //	vent <= 0.1 within 4m from 2h
 //	alarm frost_protection within 2m from 3h
 //	no alarm
+//	event phase_changed by recipe:basil within 2m from 12h
 //
 // Known says why an expectation is not met yet. It then must fail, so that it is
 // noticed when it begins to hold.
@@ -27,6 +28,8 @@ type Expectation struct {
 	Known string
 
 	alarm    string // code; "*" any; "" for a comparison
+	event    string // code; "" for none
+	by       string // who caused it; "" for anybody
 	absent   bool
 	cleared  bool
 	source   string
@@ -121,7 +124,7 @@ func (e *Expectation) UnmarshalYAML(n *yaml.Node) error {
 
 // words cuts a text into names, numbers, operators and brackets.
 func words(text string) ([]string, error) {
-	pattern := regexp.MustCompile(`^\s*(<=|>=|[<>=()+*-]|[0-9][0-9a-z.%]*|[a-z_][a-z0-9_.]*|[a-z]+/[a-z0-9_./-]+)`)
+	pattern := regexp.MustCompile(`^\s*(<=|>=|[<>=()+*-]|[a-z]+:[a-z0-9-]+|[0-9][0-9a-z.%]*|[a-z_][a-z0-9_.]*|[a-z]+/[a-z0-9_./-]+)`)
 	var all []string
 	for rest := text; strings.TrimSpace(rest) != ""; {
 		m := pattern.FindStringSubmatch(rest)
@@ -201,6 +204,11 @@ func (e *Expectation) parse() error {
 		if e.alarm == "" {
 			r.fail("which alarm?")
 		}
+	case r.eat("no", "event"):
+		e.absent = true
+		e.readEvent(r)
+	case r.eat("event"):
+		e.readEvent(r)
 	default:
 		e.readComparison(r)
 	}
@@ -220,6 +228,16 @@ func (e *Expectation) readAlarm(r *reader) {
 		e.source = r.take()
 	}
 	e.cleared = r.eat("cleared")
+}
+
+// readEvent takes a code, and who caused it.
+func (e *Expectation) readEvent(r *reader) {
+	if e.event = r.take(); e.event == "" {
+		r.fail("which event?")
+	}
+	if r.eat("by") {
+		e.by = r.take()
+	}
 }
 
 func (e *Expectation) readComparison(r *reader) {

@@ -189,6 +189,9 @@ func (s *Scenario) plan(seed uint64) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+	if err := s.plant(&zone, start); err != nil {
+		return Plan{}, err
+	}
 	in := s.Inside
 	for _, d := range []struct {
 		v  *float64
