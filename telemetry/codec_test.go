@@ -155,6 +155,27 @@ func FuzzDecodeChunk(f *testing.F) {
 	})
 }
 
+// FuzzDecodeLevel does the same with summaries: what decodes is what was encoded.
+func FuzzDecodeLevel(f *testing.F) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for i := range 6 {
+		var rows []telemetry.Row
+		for at := int64(0); at < 86_400_000; at += 600_000 + rnd.Int64N(3_600_000) {
+			v := math.Round(rnd.NormFloat64()*100) / 10
+			if i%3 == 2 {
+				v = rnd.NormFloat64()
+			}
+			rows = append(rows, telemetry.Row{At: at, V: v, Q: greenhouse.Quality(rnd.IntN(5))})
+		}
+		f.Add(telemetry.EncodeLevel(0, rows, i%2 == 0))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if same, err := telemetry.DecodeLevel(b); err == nil && !same {
+			t.Fatal("a summary changes when it is encoded again")
+		}
+	})
+}
+
 // TestChunkSize holds the codec to its budget on greenhouse-like signals: what
 // is asserted is a count of bytes, which no machine changes.
 func TestChunkSize(t *testing.T) {

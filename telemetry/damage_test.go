@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"greenhouse"
 	"greenhouse/telemetry"
@@ -47,7 +50,7 @@ func copyDir(t testing.TB, from, to string) {
 // what is in it.
 func built(t testing.TB) (o telemetry.Options, c *clock, want map[key]float64) {
 	c = newClock()
-	o = telemetry.Options{Dir: filepath.Join(t.TempDir(), "telemetry"), Now: c.Now, Maintain: -1, SegmentBytes: 16 << 10, MinFree: -1}
+	o = telemetry.Options{Dir: filepath.Join(scratch(t), "telemetry"), Now: c.Now, Maintain: -1, SegmentBytes: 16 << 10, MinFree: -1}
 	e, err := telemetry.Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -75,31 +78,71 @@ func built(t testing.TB) (o telemetry.Options, c *clock, want map[key]float64) {
 	return o, c, want
 }
 
+// truth is what a history must tell: readings by point and time, and hours of days
+// that have gone.
+type truth struct {
+	readings map[key]float64
+	hours    map[key]telemetry.HistorySample
+}
+
+// thinned drops the first day of what built made, but for its summaries.
+func thinned(t testing.TB, o *telemetry.Options, all map[key]float64) (want truth) {
+	t.Helper()
+	o.Retention = 24 * time.Hour
+	e, err := telemetry.Open(*o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Maintain(); err != nil {
+		t.Fatal(err)
+	}
+	if s := e.Stats(); s.LevelFiles == 0 || s.HeadReadings == 0 {
+		t.Fatalf("a file of summaries, or readings in the log alone, are missing: %+v", s)
+	}
+	want = truth{map[key]float64{}, map[key]telemetry.HistorySample{}}
+	for j := range 4 {
+		p := greenhouse.PointID("a/p" + strconv.Itoa(j))
+		for _, s := range raw(t, e, p) {
+			want.readings[key{p, s.TS}] = all[key{p, s.TS}]
+		}
+		hours, _ := rolled(t, e, p, telemetry.StepHour, nil)
+		for _, s := range hours {
+			want.hours[key{p, s.TS}] = s
+		}
+	}
+	shut(t, e)
+	if len(want.readings) == 0 || len(want.readings) == len(all) || len(want.hours) < 4*40 {
+		t.Fatalf("%d of %d readings are left, %d hours", len(want.readings), len(all), len(want.hours))
+	}
+	return want
+}
+
 // TestBitFlips turns one bit in any file and looks at everything: what is
 // served is right, and what is missing is told of.
 func TestBitFlips(t *testing.T) {
-	o, _, want := built(t)
+	o, _, all := built(t)
+	want := thinned(t, &o, all)
 	base := o.Dir
-	flips := 150
-	if n, err := strconv.Atoi(os.Getenv("FLIPS")); err == nil {
-		flips = n
-	}
+	flips := count(t, "FLIPS", 150)
 	if testing.Short() {
 		flips = 20
 	}
-	seed := uint64(time.Now().UnixNano())
+	seed := uint64(count(t, "SEED", int(time.Now().UnixNano())))
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	var files []string
-	for _, pattern := range []string{"log/*.log", "days/*.db", "state.*"} {
+	for _, pattern := range []string{"log/*.log", "days/*.db", "levels/*.db", "state.*"} {
 		found, _ := filepath.Glob(filepath.Join(base, pattern))
+		if len(found) == 0 {
+			t.Fatalf("no %s", pattern)
+		}
 		files = append(files, found...)
 		if pattern == "days/*.db" { // history is mostly there
 			files = append(append(files, found...), found...)
 		}
 	}
-	whole, told := 0, 0
+	whole, told := 0, map[string]int{}
 	for n := range flips {
-		o.Dir = filepath.Join(t.TempDir(), "flipped")
+		o.Dir = filepath.Join(scratch(t), "flipped")
 		copyDir(t, base, o.Dir)
 		name, _ := filepath.Rel(base, files[rnd.IntN(len(files))])
 		path := filepath.Join(o.Dir, name)
@@ -120,23 +163,37 @@ func TestBitFlips(t *testing.T) {
 		case missing == 0:
 			whole++
 		case reported:
-			told++
+			told[filepath.Dir(name)]++
 		default:
-			t.Errorf("seed %d: bit %d of %s: %d readings are missing and nobody says so", seed, bit, name, missing)
+			t.Errorf("seed %d: bit %d of %s: %d readings or hours are missing and nobody says so", seed, bit, name, missing)
 		}
 		os.RemoveAll(o.Dir)
 	}
-	t.Logf("%d flips: %d harmless, %d found and told", flips, whole, told)
+	t.Logf("seed %d: %d flips, %d harmless, found and told of by directory: %v", seed, flips, whole, told)
 }
 
-// inspect reads everything, fails on a wrong value, and returns how many
-// readings are missing and whether the engine says that there is damage.
-func inspect(t *testing.T, o telemetry.Options, want map[key]float64) (missing int, reported bool) {
+// count returns a number from the environment, for campaigns longer than a test.
+func count(t testing.TB, name string, usual int) int {
+	t.Helper()
+	s := os.Getenv(name)
+	if s == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatalf("%s is %q: it must be a number", name, s)
+	}
+	return n
+}
+
+// inspect reads everything, fails on a wrong value, and returns how many readings and
+// hours are missing and whether the engine says that there is damage.
+func inspect(t *testing.T, o telemetry.Options, want truth) (missing int, reported bool) {
 	t.Helper()
 	e, err := telemetry.Open(o)
 	if err != nil {
 		t.Errorf("open: %v", err)
-		return len(want), true
+		return len(want.readings), true
 	}
 	defer e.Close(context.Background())
 	found := 0
@@ -147,18 +204,30 @@ func inspect(t *testing.T, o telemetry.Options, want map[key]float64) (missing i
 			reported = true
 			continue
 		}
+		hours, gaps := rolled(t, e, p, telemetry.StepHour, nil)
+		for _, g := range append(r.Gaps, gaps...) {
+			reported = reported || g.Cause == telemetry.CauseCorrupt
+		}
 		for _, s := range r.Samples {
-			v, ok := want[key{p, s.TS}]
+			v, ok := want.readings[key{p, s.TS}]
 			if !ok || v != s.Value || s.Quality != greenhouse.Good {
 				t.Errorf("%s at %d is served as %v, want %v (%v)", p, s.TS, s.Value, v, ok)
 			}
 			found++
 		}
-		for _, g := range r.Gaps {
-			reported = reported || g.Cause == telemetry.CauseCorrupt
+		for _, s := range hours {
+			w, known := want.hours[key{p, s.TS}]
+			if known && cmp.Equal(w, s, near()) {
+				found++
+				continue
+			}
+			sum := w.Integral // it misses the stretch from a damaged hour before
+			if w.Integral = s.Integral; known && s.Count >= w.Count && (!cmp.Equal(w, s, near()) || s.Integral > sum) {
+				t.Errorf("%s at %d: the hour is told as %+v, want %+v", p, s.TS, s, w)
+			}
 		}
 	}
-	return len(want) - found, reported || e.Stats().Damaged > 0
+	return len(want.readings) + len(want.hours) - found, reported || e.Stats().Damaged > 0
 }
 
 // TestDamagedDayIsSealedAround flips a bit in every page of a day file and goes
@@ -266,7 +335,7 @@ func TestTornDayCommit(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(o.Dir, "days", name), torn, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if missing, _ := inspect(t, o, want); missing != 0 {
+		if missing, _ := inspect(t, o, truth{readings: want}); missing != 0 {
 			t.Errorf("cut %d: %d readings are missing", n, missing)
 		}
 		if e, err = telemetry.Open(o); err != nil {
@@ -276,7 +345,7 @@ func TestTornDayCommit(t *testing.T) {
 			t.Errorf("cut %d: %v", n, err)
 		}
 		e.Close(context.Background())
-		if missing, _ := inspect(t, o, want); missing != 0 {
+		if missing, _ := inspect(t, o, truth{readings: want}); missing != 0 {
 			t.Errorf("cut %d: %d readings are missing after sealing again", n, missing)
 		}
 		os.RemoveAll(o.Dir)
@@ -292,7 +361,7 @@ func TestLostCheckpoints(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if missing, reported := inspect(t, o, want); missing != 0 || !reported {
+	if missing, reported := inspect(t, o, truth{readings: want}); missing != 0 || !reported {
 		t.Errorf("%d readings are missing, reported %v", missing, reported)
 	}
 	aside, _ := filepath.Glob(filepath.Join(o.Dir, "state.*.corrupt-*"))
@@ -306,30 +375,31 @@ func TestLostCheckpoints(t *testing.T) {
 }
 
 // FuzzOpenLog starts an engine on a log segment of any content: it opens, and
-// takes new readings that are there after a restart.
+// takes new readings that are there after a restart, whether or not anything was
+// sealed before.
 func FuzzOpenLog(f *testing.F) {
 	o, _, _ := built(f)
 	names, _ := filepath.Glob(filepath.Join(o.Dir, "log", "*.log"))
-	for _, name := range names {
+	for i, name := range names {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)
 		}
 		n, _ := strconv.ParseUint(filepath.Base(name)[:16], 16, 64)
 		data = bytes.TrimRight(data, "\x00")
-		f.Add(n, data[:min(len(data), 2000)])
+		f.Add(n, i%2 == 0, data[:min(len(data), 2000)])
 	}
-	f.Fuzz(func(t *testing.T, number uint64, data []byte) {
+	all, used := scratch(f), 0
+	f.Fuzz(func(t *testing.T, number uint64, seal bool, data []byte) {
 		c := newClock()
-		o := telemetry.Options{Dir: t.TempDir(), Now: c.Now, Maintain: -1, SegmentBytes: 16 << 10, MinFree: -1}
+		used++
+		o := telemetry.Options{Dir: filepath.Join(all, strconv.Itoa(used)), Now: c.Now, Maintain: -1, SegmentBytes: 16 << 10, MinFree: -1}
+		defer os.RemoveAll(o.Dir)
 		if err := os.MkdirAll(filepath.Join(o.Dir, "log"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		name := strconv.FormatUint(number%1e6+1, 16)
-		for len(name) < 16 {
-			name = "0" + name
-		}
-		if err := os.WriteFile(filepath.Join(o.Dir, "log", name+".log"), append(data, make([]byte, 4096)...), 0o600); err != nil {
+		name := filepath.Join(o.Dir, "log", fmt.Sprintf("%016x.log", number%1e6+1))
+		if err := os.WriteFile(name, append(data, make([]byte, 4096)...), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
@@ -338,8 +408,10 @@ func FuzzOpenLog(f *testing.F) {
 				t.Fatal(err)
 			}
 			mustSubmit(t, e, telemetry.Batch{Arrived: c.Now(), Readings: []greenhouse.Reading{reading("fuzz/x", c.ms(), 1)}})
-			if err := e.Seal(); err != nil {
-				t.Fatal(err)
+			if seal {
+				if err := e.Seal(); err != nil {
+					t.Fatal(err)
+				}
 			}
 			found := 0
 			for _, s := range raw(t, e, "fuzz/x") {

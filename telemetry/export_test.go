@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 
@@ -52,6 +53,31 @@ func DecodeColumn(b []byte, n int) ([]int64, int, error) {
 	v := make([]int64, n)
 	rest, err := decodeColumn(b, v)
 	return v, len(rest), err
+}
+
+// EncodeLevel sums up the rows of the day that begins at base.
+func EncodeLevel(base int64, in []Row, rate bool) []byte {
+	var c chunkCoder
+	l, sum := level{tail: -1, rate: rate}, integral{}
+	for _, r := range in {
+		l.add(base, []row{{r.At, r.V, r.Q}}, &sum)
+	}
+	return c.appendLevel(nil, &l)
+}
+
+// DecodeLevel decodes a level, and again what it encodes that to, and reports whether
+// both are the same.
+func DecodeLevel(b []byte) (same bool, err error) {
+	var c chunkCoder
+	l, err := c.decodeLevel(b)
+	if err != nil {
+		return false, err
+	}
+	once := c.appendLevel(nil, &l)
+	if l, err = c.decodeLevel(once); err != nil {
+		return false, err
+	}
+	return bytes.Equal(once, c.appendLevel(nil, &l)), nil
 }
 
 // SegmentHeader is where the first frame of a segment begins.

@@ -3,6 +3,7 @@ package telemetry_test
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -103,6 +104,18 @@ func raw(t fataler, e *telemetry.Engine, p greenhouse.PointID) []telemetry.Histo
 type fataler interface {
 	Helper()
 	Fatal(...any)
+}
+
+// scratch returns an empty directory, in memory where the system offers that: for
+// tests that open thousands of engines, and for whom nothing has to survive a cut.
+func scratch(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "telemetry-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // within returns tests of a range alone.

@@ -177,6 +177,9 @@ func (c *chunkCoder) decodeLevel(src []byte) (l level, err error) {
 			}
 		}
 	}
+	if slices.ContainsFunc(l.bins[:], func(b levelBin) bool { return b.count < 0 || b.bad < 0 || b.worst > greenhouse.Bad }) {
+		return l, errLevel
+	}
 	for _, of := range l.floats() {
 		if rest, err = c.decodeFloats(rest, &l, of); err != nil {
 			return l, err
