@@ -275,12 +275,6 @@ func (f *dayFile) update(c *chunkCoder, fn func(d *dayTx) error) (written int64,
 	return written, err
 }
 
-// settle commits once more without a change: bbolt falls back to the other of
-// its two meta pages if one is damaged, and both shall lead to the same data.
-func (f *dayFile) settle() (int64, error) {
-	return f.update(nil, func(*dayTx) error { return nil })
-}
-
 // appendRecord encodes what a day file says of a series.
 func appendRecord(b []byte, r dayRecord) []byte {
 	b = appendString(b, string(r.point))

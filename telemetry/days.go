@@ -28,6 +28,9 @@ const (
 	dayLayout     = "20060102"
 )
 
+// newDayBytes is about what bbolt writes for a file with two empty buckets.
+const newDayBytes = 10 * pageSize
+
 // dayState is what has become of a day.
 type dayState uint8
 
@@ -45,7 +48,8 @@ type days struct {
 	disk  Disk
 	mu    sync.Mutex
 	files map[int64]*dayFile
-	rest  []string // files that another has replaced and that could not be removed yet
+	rest  []string                       // files that another has replaced and that could not be removed yet
+	wrote func(path string, bytes int64) // hears of every commit
 	tick  atomic.Int64
 
 	months bool // what stayed of days, a month to a file, see levels.go
@@ -68,8 +72,8 @@ func parseDayName(name string) (day int64, state dayState, ok bool) {
 
 // openDays lists the directory; no file is opened before it is needed. Where a
 // crash left a day twice, the one that was made of the other has all of it.
-func openDays(dir string, o *Options) (*days, error) {
-	ds := &days{dir: dir, disk: o.Disk, files: map[int64]*dayFile{}}
+func openDays(dir string, o *Options, wrote func(string, int64)) (*days, error) {
+	ds := &days{dir: dir, disk: o.Disk, files: map[int64]*dayFile{}, wrote: wrote}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list day files: %w", err)
@@ -160,7 +164,23 @@ func (ds *days) ensure(day int64, late bool) (*dayFile, error) {
 		return nil, err
 	}
 	ds.put(f)
+	ds.wrote(f.path, newDayBytes)
 	return f, nil
+}
+
+// update runs fn in a write transaction of a file.
+func (ds *days) update(f *dayFile, c *chunkCoder, fn func(d *dayTx) error) error {
+	bytes, err := f.update(c, fn)
+	if err == nil {
+		ds.wrote(f.path, bytes)
+	}
+	return err
+}
+
+// settle commits once more without a change: bbolt falls back to the other of
+// its two meta pages if one is damaged, and both shall lead to the same data.
+func (ds *days) settle(f *dayFile) error {
+	return ds.update(f, nil, func(*dayTx) error { return nil })
 }
 
 // publish gives a finished file its name: until then a power cut leaves

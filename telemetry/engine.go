@@ -112,10 +112,11 @@ func (e *Engine) open() (err error) {
 			return fmt.Errorf("sync directory: %w", err)
 		}
 	}
-	if e.days, err = openDays(e.dayDir(), &e.o); err != nil {
+	wrote := func(_ string, bytes int64) { e.wal.written.Add(bytes) }
+	if e.days, err = openDays(e.dayDir(), &e.o, wrote); err != nil {
 		return err
 	}
-	if e.levels, err = openLevels(e.levelDir(), &e.o); err != nil {
+	if e.levels, err = openLevels(e.levelDir(), &e.o, wrote); err != nil {
 		return err
 	}
 	ck, err := e.loadState()

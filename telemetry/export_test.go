@@ -80,6 +80,18 @@ func DecodeLevel(b []byte) (same bool, err error) {
 	return bytes.Equal(once, c.appendLevel(nil, &l)), nil
 }
 
+// OnDayCommit has fn called after each commit in a day file or in one of summaries, with
+// nothing of the engine going on meanwhile if it is maintained on request alone.
+func (e *Engine) OnDayCommit(fn func(path string)) {
+	for _, ds := range [...]*days{e.days, e.levels} {
+		count := ds.wrote
+		ds.wrote = func(path string, bytes int64) {
+			count(path, bytes)
+			fn(path)
+		}
+	}
+}
+
 // SegmentHeader is where the first frame of a segment begins.
 const SegmentHeader = segmentHeader
 

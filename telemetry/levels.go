@@ -34,8 +34,8 @@ func monthName(first int64) string {
 }
 
 // openLevels lists the files of summaries.
-func openLevels(dir string, o *Options) (*days, error) {
-	ds := &days{dir: dir, disk: o.Disk, files: map[int64]*dayFile{}, months: true}
+func openLevels(dir string, o *Options, wrote func(string, int64)) (*days, error) {
+	ds := &days{dir: dir, disk: o.Disk, files: map[int64]*dayFile{}, months: true, wrote: wrote}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list summaries: %w", err)
@@ -175,7 +175,7 @@ func (e *Engine) writeLevels(first, day int64, list []levelled) error {
 		return err
 	}
 	s := &e.sealer
-	written, err := f.update(&s.old, func(d *dayTx) error {
+	err = e.levels.update(f, &s.old, func(d *dayTx) error {
 		for _, l := range list {
 			if err := s.putLevel(d, day, l); err != nil {
 				return err
@@ -184,11 +184,8 @@ func (e *Engine) writeLevels(first, day int64, list []levelled) error {
 		return nil
 	})
 	if err == nil {
-		var more int64
-		more, err = f.settle()
-		written += more
+		err = e.levels.settle(f)
 	}
-	e.wal.written.Add(written)
 	if err != nil {
 		return fmt.Errorf("keep summaries: %w", err)
 	}

@@ -41,7 +41,6 @@ type sealer struct {
 	offsets   []int64
 	columns   map[uint64]*column
 	columnsOf uint32 // the window they are of
-	bytes     int64  // written in this pass
 	late      int64  // readings that came after their window was sealed
 	known     int64  // readings that turned out to be in their day file already
 	hurt      []hurt
@@ -113,7 +112,6 @@ func (e *Engine) seal(limit uint32) error {
 	if len(s.frozen) == 0 {
 		return nil
 	}
-	s.bytes = 0
 	byDay := map[int64][]item{}
 	for _, it := range s.frozen {
 		day := int64(it.b.win / dayWindows)
@@ -125,7 +123,6 @@ func (e *Engine) seal(limit uint32) error {
 		}
 	}
 	e.release()
-	e.wal.written.Add(s.bytes)
 	e.late.Add(s.late)
 	s.late = 0
 	s.trim()
@@ -198,7 +195,7 @@ func (e *Engine) writeDay(f *dayFile, items []item) error {
 	for len(groups) > 0 {
 		n := 0
 		var done *dayTx
-		written, err := f.update(&s.old, func(d *dayTx) (err error) {
+		err := e.days.update(f, &s.old, func(d *dayTx) (err error) {
 			n, err = s.writeGroups(d, groups[:min(len(groups), chunksPerTx)])
 			done = d
 			if err == nil {
@@ -209,7 +206,6 @@ func (e *Engine) writeDay(f *dayFile, items []item) error {
 		if err != nil {
 			return err
 		}
-		s.bytes += written
 		s.known += done.known
 		s.late += done.late
 		for _, g := range groups[:n] {
@@ -219,9 +215,7 @@ func (e *Engine) writeDay(f *dayFile, items []item) error {
 		}
 		groups = groups[n:]
 	}
-	written, err := f.settle()
-	s.bytes += written
-	return err
+	return e.days.settle(f)
 }
 
 // groups sorts the items into chunks: an hour each while the day grows, what
