@@ -136,6 +136,7 @@ func (st *State) vote(q quantity) {
 	out, sensors := &st.seen[q], st.sensors[st.votes[q].from:st.votes[q].to]
 	if q == airTemp {
 		st.unmask(sensors, q.agree())
+		st.distrust(sensors)
 	}
 	best := greenhouse.Bad
 	for i := range sensors {

@@ -18,6 +18,7 @@ func Decide(in *Input, st *State) *Decision {
 	st.begin(in)
 	st.sense(in)
 	st.stands()
+	st.drifts()
 	st.backUp()
 	st.aimAt()
 	st.learn()

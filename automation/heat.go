@@ -88,7 +88,7 @@ func (st *State) heat() {
 	if waits {
 		st.timer(roleHeater, "changeover", wait.Seconds())
 	}
-	if len(heaters) == 1 && !fine(&st.devices[heaters[0]].spec) {
+	if len(heaters) == 1 && !fine(&st.devices[heaters[0]].spec) && st.heatLeast() == 0 {
 		st.heatBySwitch(t, sp, waits)
 	} else {
 		st.heatInParts(t, sp, waits)
@@ -215,8 +215,12 @@ func (st *State) heatInParts(t, sp float64, waits bool) {
 	st.term(roleHeater, "p", h.out.P)
 	st.term(roleHeater, "i", h.out.I)
 	st.term(roleHeater, "feed_forward", ff)
+	why := clause{whyHeatPI, t, sp, u}
+	if least := st.heatLeast(); least > u {
+		u, why = least, clause{whyHeatLeast, t, 100 * least, sp}
+	}
 	st.term(roleHeater, "demand", u)
-	st.drive(u, clause{whyHeatPI, t, sp, u}, clause{whyHeatNext, t, sp, 0})
+	st.drive(u, why, clause{whyHeatNext, t, sp, 0})
 }
 
 // heatEnough is how far above its set-point the air must be for all heat to be
@@ -247,6 +251,7 @@ type clause struct {
 // the next, once the one before has been on for the stage delay.
 func (st *State) drive(u float64, because, later clause) {
 	h, heaters := &st.heating, st.roles[roleHeater]
+	u = min(u, st.heatMost())
 	h.demand = u
 	st.lead(heaters)
 	ready := true // the stage before has been on for long enough

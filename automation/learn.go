@@ -65,7 +65,7 @@ func (st *State) learn() {
 	good := air.quality == greenhouse.Good && st.backup.role == backupNone && st.dt > 0
 	st.learnHour(good)
 	out, sun, w := st.value(outTemp), st.sunshine(), &l.window
-	if !good || math.IsNaN(out) || math.IsNaN(sun) || !st.has(roleHeater) || st.mean(roleVent) > 0.02 || st.mean(roleFan) > 0 || !st.reported(roleHeater) {
+	if !good || math.IsNaN(out) || math.IsNaN(sun) || st.drift.Suspicious() || !st.has(roleHeater) || st.mean(roleVent) > 0.02 || st.mean(roleFan) > 0 || !st.reported(roleHeater) {
 		*w = window{}
 		return
 	}

@@ -32,7 +32,9 @@ func (st *State) limpHeat() (u float64, why reason, num float64) {
 		if !math.IsNaN(usual) { // a station that is wrong as well must not cook the crop in summer
 			most = min(most, limpOver+2*usual)
 		}
-		return clamp(l.balance(st.aim.heat, out, sun), 0, most), whyLimpWeather, out
+		holds, loss := st.holding(st.aim.heat, out, sun)
+		st.term(roleHeater, "loss_per_k", loss)
+		return clamp(holds, 0, most), whyLimpWeather, out
 	}
 	if !math.IsNaN(usual) {
 		return clamp(usual, 0, limpMost), whyLimpHour, float64(h)
@@ -53,8 +55,10 @@ func (st *State) heatBlind() bool {
 		u = 0 // by the weather it is too warm already
 	}
 	st.term(roleHeater, "set_point", st.aim.heat)
-	st.term(roleHeater, "loss_per_k", st.learned.loss)
 	st.term(roleHeater, "demand", u)
+	if (st.drift.high || st.drift.low) && why == whyLimpWeather {
+		why = whyLimpDrift
+	}
 	st.drive(u, clause{why, 100 * u, st.aim.heat, num}, clause{whyLimpNext, 100 * u, st.aim.heat, 0})
 	p := &st.devices[st.roles[roleHeater][0]].pulses
 	h.on = Switch{On: p.On, Since: p.Since} // shortest times go on when the sensor is back

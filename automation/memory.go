@@ -15,15 +15,31 @@ type Memory struct {
 	Profile []float32 `json:"profile,omitempty"` // mol/m² of the sun by half hours
 	DryKWh  float64   `json:"dry_kwh,omitempty"` // kWh/m² spent on drying on Date
 
-	Loss    float64    `json:"loss,omitempty"`     // share of full heat that each K of warmth asks for
-	LossOf  int        `json:"loss_of,omitempty"`  // half hours it was learned from
-	SunHeat float64    `json:"sun_heat,omitempty"` // share of full heat that each W/m² of sun saves
-	SunOf   int        `json:"sun_of,omitempty"`   // half hours it was learned from
-	Hours   []HourMean `json:"hours,omitempty"`    // of the local day: what heat and vents did lately
+	Loss    float64        `json:"loss,omitempty"`     // share of full heat that each K of warmth asks for
+	LossOf  int            `json:"loss_of,omitempty"`  // half hours it was learned from
+	SunHeat float64        `json:"sun_heat,omitempty"` // share of full heat that each W/m² of sun saves
+	SunOf   int            `json:"sun_of,omitempty"`   // half hours it was learned from
+	Hours   []HourMean     `json:"hours,omitempty"`    // of the local day: what heat and vents did lately
+	Balance *BalanceMemory `json:"balance,omitempty"`  // nil: nothing was learned for it
 	// Backups is how many K the air is warmer than each sensor that may stand in
 	// for its own: "box", "leaf" and "next".
 	Backups map[string]float64 `json:"backups,omitempty"`
 	Doubts  *Doubts            `json:"doubts,omitempty"`
+}
+
+// BalanceMemory is the heat that the house takes for what its only thermometer
+// reads, with screens open and drawn, and how far that is in doubt.
+type BalanceMemory struct {
+	Heat  [2]float64         `json:"heat"` // shares of full heat, summed
+	Need  [2]float64         `json:"need"` // K of warmth, summed
+	Of    [2]int             `json:"of"`   // half hours
+	Less  float64            `json:"less,omitempty"`
+	More  float64            `json:"more,omitempty"`
+	High  bool               `json:"high,omitempty"` // it is not believed
+	Hard  bool               `json:"hard,omitempty"` // the house takes too much heat
+	Low   bool               `json:"low,omitempty"`  // it reads what no house can be
+	Point greenhouse.PointID `json:"point"`          // the thermometer
+	Node  greenhouse.UID     `json:"node"`           // that reads it
 }
 
 // HourMean is what heat and vents did in one hour of the day, as a mean of the
@@ -45,6 +61,7 @@ func (st *State) Memory() Memory {
 		m.DryKWh = st.heating.budget
 	}
 	st.learned.remember(&m)
+	m.Balance = st.drift.remember()
 	for k := range backups {
 		if o := &st.backup.offset[k]; o.seen >= backupSure {
 			if m.Backups == nil {
@@ -93,6 +110,7 @@ func (st *State) Restore(m Memory) {
 	}
 	st.heating.date, st.heating.budget = m.Date, m.DryKWh
 	st.learned.recall(m)
+	st.drift.recall(m.Balance)
 	for k := range backups {
 		if v, ok := m.Backups[k.String()]; ok {
 			st.backup.offset[k] = offset{clamp(v, -backupMost, backupMost), backupSure}

@@ -26,6 +26,9 @@ type grower struct {
 	moved   map[string]time.Time
 	began   time.Time
 
+	drift  float64                                   // K an hour by which the thermometer drifts
+	off    float64                                   // K that it reads too warm
+	gale   float64                                   // m/s that the wind is instead; negative: none; 0: as the weather has it
 	welded bool                                      // the heater is on whatever it is told
 	rival  func(air, setPoint float64, on bool) bool // drives the heater instead; nil: we do
 
@@ -98,7 +101,9 @@ func (g *grower) truth(name string) float64 {
 func (g *grower) live(d time.Duration, measure bool) {
 	const dt = 5.0
 	for end := g.now.Add(d); g.now.Before(end); {
-		g.outside = g.weather.At(g.now)
+		if g.outside = g.weather.At(g.now); g.gale != 0 {
+			g.outside.Wind = max(0, g.gale)
+		}
 		g.move(dt, measure)
 		mean := func(names ...string) float64 {
 			sum, n := 0.0, 0.0
@@ -116,7 +121,12 @@ func (g *grower) live(d time.Duration, measure bool) {
 		for name, s := range g.sensors {
 			s.Follow(g.truth(name), dt, 1)
 			if g.now.Second()%10 == 0 {
-				g.set(name, s.Sample(g.now, g.now.Sub(g.began), g.outside.Solar, 1))
+				v := s.Sample(g.now, g.now.Sub(g.began), g.outside.Solar, 1)
+				if name == "air_temp" {
+					g.off += g.drift * 10 / 3600
+					v += g.off
+				}
+				g.set(name, v)
 			}
 		}
 		g.now = g.now.Add(5 * time.Second)

@@ -20,7 +20,9 @@ const (
 	whyHeatWaits
 	whyHeatHeld
 	whyHeatNext
+	whyHeatLeast
 	whyLimpWeather
+	whyLimpDrift
 	whyLimpHour
 	whyLimpNext
 	whyLimpVent
@@ -106,10 +108,14 @@ func (r reason) temperature() string {
 		return "air %.1f °C is below %.1f °C, but the vents shut only a moment ago"
 	case whyHeatHeld:
 		return "air %.1f °C against %.1f °C; the heater keeps its shortest time on or off"
+	case whyHeatLeast:
+		return "air %.1f °C is read, but the house takes too little heat for that: at least %.0f %% of it go to hold %.1f °C"
 	case whyHeatNext:
 		return "air %.1f °C is still below %.1f °C; the next heater waits for the stage delay"
 	case whyLimpWeather:
 		return "the air temperature is lost: %.0f %% of heat should hold %.1f °C at %.1f °C outside"
+	case whyLimpDrift:
+		return "the thermometer is not believed: %.0f %% of heat should hold %.1f °C at %.1f °C outside"
 	case whyLimpHour:
 		return "the air temperature is lost: %.0f %% of heat for %.1f °C, as was given in hour %.0f of the last days"
 	case whyLimpNext:

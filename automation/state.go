@@ -44,6 +44,7 @@ type State struct {
 	misting  misting
 	screen   screening
 	flat     flat
+	drift    drift
 	learned  learned
 	watching supervising
 	backup   backup

@@ -89,6 +89,7 @@ func (st *State) ventilate() {
 	if blind && st.limps() {
 		t = st.freeRun()
 	}
+	t = st.warmest(t)
 	if !st.auto || math.IsNaN(t) || math.IsNaN(st.aim.vent) {
 		st.ventOff()
 		return

@@ -36,6 +36,7 @@ const (
 	alarmNoHeat
 	alarmStuckOn
 	alarmFrostNear
+	alarmHeatHard
 	alarmWaterLeak
 	alarmTankLow
 	alarmCO2Spent
@@ -87,6 +88,8 @@ func (k alarmKind) what() (code string, s greenhouse.Severity, text string) {
 		return "heater_stuck_on", greenhouse.Critical, "the air rose by %.1f K while heat is off and nothing else warms: a heater is stuck on, vents open early; cut its power"
 	case alarmFrostNear:
 		return "frost_near", greenhouse.Warning, "the air fell to %.1f °C, close to the frost limit"
+	case alarmHeatHard:
+		return "heat_demand_high", greenhouse.Warning, "the house takes far more heat than it used to (%.0f %% in the last half hour): a door, a vent or a pane is open, a heater has lost power, or the thermometer reads too low"
 	case alarmWaterLeak:
 		return "water_leak", greenhouse.Critical, "a leak sensor is wet: valves and pumps of water are shut"
 	case alarmTankLow:
@@ -201,6 +204,8 @@ func (st *State) alarming(k alarmKind) (bool, float64) {
 		return st.watching.stuck, st.watching.rose
 	case alarmFrostNear:
 		return st.safety.near, air.Lo
+	case alarmHeatHard:
+		return st.drift.hard, 100 * st.drift.last
 	case alarmNoHeat:
 		return st.heating.full >= noResponse && air.Value-st.heating.from < leastResponse, air.Value - st.heating.from
 	}
@@ -225,16 +230,27 @@ const (
 	sensorAlarms
 )
 
+// accusation words why the thermometer cannot be right.
+func (st *State) accusation() string {
+	if st.drift.low {
+		return "it reads far colder than outside, which no house is: it is not used, and heat goes by what was learned of the house; compare it with another thermometer"
+	}
+	return "it reads too warm for the heat that the house takes: it is not used, and heat goes by what was learned of the house; compare it with another thermometer"
+}
+
 // watchSensor tells what is wrong with a sensor that was heard before.
 func (st *State) watchSensor(s *sensor, all bool) {
 	fault := s.now.Fault
 	for k := range sensorAlarms {
-		code, text, active := "sensor_stale", "no value has come for too long", fault == greenhouse.Stale
+		severity, code, text, active := greenhouse.Warning, "sensor_stale", "no value has come for too long", fault == greenhouse.Stale
 		switch k {
 		case sensorImplausible:
-			code, text, active = "sensor_implausible", "the sensor fails or says what cannot be", fault == greenhouse.Bad || fault == greenhouse.Suspect
+			code, text, active = "sensor_implausible", "the sensor fails or says what cannot be", fault == greenhouse.Bad || fault == greenhouse.Suspect && !st.accused(s)
 		case sensorDrift:
 			code, text, active = "sensor_drift", "it has been far from the other sensors for six hours", s.apart >= driftLong
+			if st.accused(s) {
+				severity, text, active = greenhouse.Critical, st.accusation(), true
+			}
 		}
 		active = active && s.heard && !st.quiet()
 		a := &s.alarms[k]
@@ -244,6 +260,6 @@ func (st *State) watchSensor(s *sensor, all bool) {
 		if a.active, a.told = active, true; a.text == "" {
 			a.text = string(greenhouse.PointSource(s.point.ID))
 		}
-		st.decision.Conditions = append(st.decision.Conditions, greenhouse.Condition{Source: greenhouse.Source(a.text), Code: code, Severity: greenhouse.Warning, Active: active, Text: text})
+		st.decision.Conditions = append(st.decision.Conditions, greenhouse.Condition{Source: greenhouse.Source(a.text), Code: code, Severity: severity, Active: active, Text: text})
 	}
 }

@@ -25,7 +25,7 @@ func newReplayed(loc *time.Location, every time.Duration) *replayed {
 	for _, ch := range []greenhouse.ChannelName{"air_rh", "air_temp", "outside_rh", "outside_temp", "rain", "solar", "wind_speed"} {
 		r.in.Sensors = append(r.in.Sensors, automation.Sensor{Point: &greenhouse.Point{ID: greenhouse.ZonePoint("north", ch, 1), Zone: "north", Name: ch, Node: "logger", Kind: greenhouse.Sensor}, Interval: every})
 	}
-	for _, ch := range []greenhouse.ChannelName{"heater", "vent"} {
+	for _, ch := range []greenhouse.ChannelName{"heater", "lamp", "screen", "vent"} {
 		std, _ := greenhouse.StandardChannel(ch)
 		r.in.Devices = append(r.in.Devices, automation.Device{Point: &greenhouse.Point{ID: greenhouse.ZonePoint("north", ch, 1), Zone: "north", Name: ch, Node: "logger", Kind: greenhouse.Actuator, Class: std.Class}, Known: true, Online: true})
 	}
@@ -82,6 +82,7 @@ func TestMeasuredDaysAreReplayed(t *testing.T) {
 				r.read(ch, v, at)
 			}
 			r.devices["heater"].Applied = math.Max(x.do[i].Heater, math.Max(0, math.Min(1, (x.do[i].Pipe-x.temp[i])/40)))
+			r.devices["lamp"].Applied, r.devices["screen"].Applied = x.do[i].Lamp, x.do[i].Screen
 			r.devices["vent"].Applied = (x.do[i].VentLee + x.do[i].VentWind) / 2
 			next := x.at[min(i+1, len(x.at)-1)]
 			for now := x.at[i]; now < next; now += 60 { // a decision a minute
@@ -113,7 +114,7 @@ func TestMeasuredDaysAreReplayed(t *testing.T) {
 		if unsafe > 0 {
 			t.Errorf("%s: %d decisions want what must not be", x.name, unsafe)
 		}
-		for _, code := range []string{"sensor_frozen", "climate_blind", "sensor_implausible", "frost_protection", "heater_stuck_on"} {
+		for _, code := range []string{"sensor_frozen", "climate_blind", "sensor_implausible", "frost_protection", "heater_stuck_on", "sensor_drift", "heat_demand_high"} {
 			if n := alarms[code]; n > 0 {
 				t.Errorf("%s: %d false alarms %s in %.0f days", x.name, n, code, days)
 			}

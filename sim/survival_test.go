@@ -29,7 +29,7 @@ type survival struct {
 func survived() []survival {
 	return []survival{
 		{"silent climate", nil}, {"gap air_temp", nil}, {"read_error air_temp", nil}, {"sentinel air_temp", nil}, {"freeze climate", nil},
-		{"dropout(0.7) air_temp", nil}, {"slow(5) vent", nil}, {"weak(0.7) heater", nil}, {"stuck_on heater", nil},
+		{"drift(1) air_temp", nil}, {"drift(-1) air_temp", nil}, {"dropout(0.7) air_temp", nil}, {"slow(5) vent", nil}, {"weak(0.7) heater", nil}, {"stuck_on heater", nil},
 		{"stuck(0.4) vent", &sim.Equipment{Heater: 1, VentLee: 0.4, VentWind: 0.4}}, {"latency(5) site", nil}, {"half_open station", nil},
 		{"reboot_loop(120) climate", nil}, {"flap(10) relays", nil}, {"stuck_off heater", &sim.Equipment{}},
 	}
