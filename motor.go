@@ -20,3 +20,14 @@ func ParseMotorState(s string) (MotorState, error) {
 	}
 	return "", Invalid("motor_state_invalid", "motor state %q is unknown: it is known, unknown or suspect", s)
 }
+
+// Note says what is not as it should be, in one clause; "" for nothing.
+func (m MotorState) Note() string {
+	switch m {
+	case MotorUnknown:
+		return "position unknown, is being found"
+	case MotorSuspect:
+		return "position in doubt: driven fully open or shut only, until one full travel is clean"
+	}
+	return ""
+}

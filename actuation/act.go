@@ -67,8 +67,8 @@ func (c *Controller) begin(a *actuator, now time.Time) {
 	if !safe && now.Before(a.node.unsure) {
 		return
 	}
-	if !safe && a.eq.Level == 0 {
-		if now.Sub(a.node.started) < c.o.Stagger || now.Before(a.node.spread) && !a.safety() {
+	if a.starts() {
+		if now.Sub(a.node.started) < c.o.Stagger || a.inTurn(now) {
 			return
 		}
 		a.node.started = now
@@ -80,6 +80,18 @@ func (c *Controller) begin(a *actuator, now time.Time) {
 	c.supersede(a.hold, now)
 	a.hold = o
 	c.issue(o, now)
+}
+
+// starts reports whether a new order starts the device, which draws its inrush: it
+// was off, or a drive has to find its end, or nobody knows yet whether it has.
+func (a *actuator) starts() bool {
+	return a.level != a.spec.Safe && a.eq.Level == 0 || a.spec.Modulating && !a.known || a.position.seeking()
+}
+
+// inTurn reports whether the device waits for its turn among the nodes that booted
+// together. Safety does not wait; a zone that is not decided yet is no danger.
+func (a *actuator) inTurn(now time.Time) bool {
+	return now.Before(a.node.spread) && (a.void || !a.safety())
 }
 
 // differ counts a correction of a device that is not at its level.

@@ -24,12 +24,14 @@ const (
 	faultNoEffect
 	faultLockout
 	faultStop
+	faultSuspect
+	faultLost
 	faultCount
 )
 
 // fault codes and what people read.
 func (f fault) code() string {
-	return [faultCount]string{"actuator_not_following", "command_timeout", "command_rejected", "effect_missing", "actuator_lockout", "stop_unconfirmed"}[f]
+	return [faultCount]string{"actuator_not_following", "command_timeout", "command_rejected", "effect_missing", "actuator_lockout", "stop_unconfirmed", "position_suspect", "position_unknown"}[f]
 }
 
 // Conditions appends the alarm conditions of all actuators and nodes to dst: all
@@ -37,7 +39,8 @@ func (f fault) code() string {
 // that an alarm clears.
 //
 // By actuator: actuator_not_following, command_timeout, command_rejected,
-// effect_missing, actuator_lockout, stop_unconfirmed. By node: command_fenced.
+// effect_missing, actuator_lockout, stop_unconfirmed, position_suspect,
+// position_unknown. By node: command_fenced.
 // Of the site: commands_unsaved.
 func (c *Controller) Conditions(dst []greenhouse.Condition) []greenhouse.Condition {
 	c.mu.Lock()
@@ -90,6 +93,10 @@ func (c *Controller) fault(a *actuator, f fault, now time.Time) (bool, greenhous
 		return a.decided && (a.ruling.Limit == LimitStarts || a.ruling.Limit == LimitMaxRun || a.ruling.Limit == LimitSettle), greenhouse.Warning
 	case faultStop:
 		return a.stopping && !a.confirmed && now.Sub(a.stoppedAt) >= slowStop, greenhouse.Critical
+	case faultSuspect:
+		return a.position.suspect(), greenhouse.Warning
+	case faultLost:
+		return a.position.seeking() && a.node.online && now.Sub(a.position.since) >= lostLong, greenhouse.Warning
 	}
 	return false, greenhouse.Info
 }
@@ -113,6 +120,8 @@ func (c *Controller) faultText(a *actuator, f fault, now time.Time) string {
 			state = "offline"
 		}
 		return fmt.Sprintf("%s did not confirm its stop for %s; its node is %s", a.Point, now.Sub(a.stoppedAt).Round(time.Second), state)
+	case faultSuspect, faultLost:
+		return a.positionText(now)
 	}
 	return ""
 }

@@ -115,6 +115,7 @@ type actuator struct {
 	stopping   bool // as of the last step
 	stoppedAt  time.Time
 	confirmed  bool // the stop in force was reported done
+	position   position
 	reported   float64
 	known      bool // reported means something
 	reportedAt time.Time

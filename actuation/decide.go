@@ -15,7 +15,7 @@ func (c *Controller) decide(a *actuator, now time.Time) {
 	if c.stopping(a) {
 		a.ruling = Ruling{Level: a.outcome.Level}
 	} else {
-		a.ruling = a.eq.Permit(a.spec, a.outcome.Level, a.safety(), now)
+		a.ruling = a.permit(a.outcome.Level, a.safety(), now)
 	}
 	if level := a.ruling.Level; !a.decided || level != a.level {
 		news := level != a.level // a first decision for the safe level is none

@@ -21,6 +21,7 @@ type Level struct {
 	Command    greenhouse.CommandID    // the command in force, "" for none
 	State      greenhouse.CommandState // of it
 	LeaseUntil greenhouse.Millis       // the node goes safe then unless renewed; 0: no lease
+	Motor      greenhouse.MotorState   // how sure the node is of Reported, where it works it out; "": it measures it
 	Pulse      greenhouse.CommandID    // the pulse under way, "" for none
 	Stopped    bool                    // by an emergency stop
 	OnSince    greenhouse.Millis       // 0: off
@@ -67,7 +68,7 @@ func (c *Controller) levelOf(a *actuator, now time.Time) Level {
 	l := Level{
 		Point: a.Point, Zone: a.Zone, Node: a.Node, Channel: a.Channel, Online: a.node.online,
 		Decided: a.decided, Desired: a.level, Known: a.known, Reported: a.reported, ReportedAt: greenhouse.MillisOf(a.reportedAt),
-		Stopped: c.latched(a), Ran: a.eq.RunTime(now), Starts: a.eq.Starts, StartsHour: a.eq.StartsLastHour(now),
+		Motor: a.position.state, Stopped: c.latched(a), Ran: a.eq.RunTime(now), Starts: a.eq.Starts, StartsHour: a.eq.StartsLastHour(now),
 	}
 	if a.eq.Level > 0 {
 		l.OnSince = greenhouse.MillisOf(a.eq.OnSince)

@@ -88,6 +88,9 @@ func (c *Controller) rebooted(a *actuator, now time.Time) {
 	}
 	a.reported, a.known, a.reportedAt = a.spec.Safe, true, now
 	a.differs, a.corrected, a.failures, a.confirmed, a.retryAt = time.Time{}, 0, 0, false, time.Time{}
+	if a.position.state != "" { // it waits its turn, and the status that told of the boot says more
+		a.known = false
+	}
 	a.eq.Drive(a.spec, a.spec.Safe, now)
 	if b := a.node.boots; !b[2].IsZero() && now.Sub(b[2]) < bootWindow {
 		a.eq.Settle(now.Add(settleTime))

@@ -24,6 +24,7 @@ const (
 	LimitMinInterval Limit = "min_interval"    // shortest time between two moves
 	LimitOneShot     Limit = "one_shot"        // bounded doses only, never held
 	LimitSettle      Limit = "settle"          // the node or the daemon reboots again and again
+	LimitPosition    Limit = "position"        // its end switches are under suspicion: fully open or shut only
 )
 
 // Ruling is what protection makes of a level that was wanted.
@@ -61,6 +62,8 @@ func (r Ruling) reason() string {
 		return "it takes bounded doses only and is never held on"
 	case LimitSettle:
 		return fmt.Sprintf("its node or the daemon started again and again; they have to stay up for %s more", left)
+	case LimitPosition:
+		return "its end switches disagree with its position: it is driven fully open or shut only, until one full travel is clean"
 	}
 	return ""
 }

@@ -93,8 +93,8 @@ func (c *Controller) Obstacles(p greenhouse.PointID, level float64) ([]greenhous
 			claim := a.failsafeClaim(now)
 			list = append(list, greenhouse.Obstacle{Priority: claim.Priority, Owner: claim.Owner, Reason: claim.Reason, Remedy: "its zone has to be decided: greenctl doctor"})
 		}
-		if r := a.eq.Permit(a.spec, level, false, now); r.Limit != LimitNone && !a.has(r.Level, level) {
-			list = append(list, limitOf(r))
+		if r := a.permit(level, false, now); r.Limit != LimitNone && !a.has(r.Level, level) {
+			list = append(list, limitOf(a.Point, r))
 		}
 		if a.override != nil && now.Before(a.overrideEnd) && !a.has(a.override.Value, level) {
 			for i := range list {
@@ -166,13 +166,15 @@ func (a *actuator) remedy(c *greenhouse.Claim) string {
 }
 
 // limitOf is a ruling as an obstacle.
-func limitOf(r Ruling) greenhouse.Obstacle {
+func limitOf(p greenhouse.PointID, r Ruling) greenhouse.Obstacle {
 	o := greenhouse.Obstacle{Priority: greenhouse.PriorityProtection, Owner: string(r.Limit), Reason: r.reason(), LeftS: math.Ceil(r.Left.Seconds())}
 	switch r.Limit {
 	case LimitOneShot:
 		o.Remedy = "greenctl node command, one bounded pulse at a time"
 	case LimitMinStep:
 		o.Remedy = "a larger change"
+	case LimitPosition:
+		o.Remedy = "look at the drive and its end switches; one clean full travel ends it: greenctl zone override " + string(p) + " 1, and then 0"
 	default:
 		o.Remedy = "time: it spares the equipment, and only safety may pass it"
 	}
@@ -211,7 +213,9 @@ func (c *Controller) waits(a *actuator, now time.Time) (why string, left time.Du
 		return "its node obeys another daemon of a higher epoch", a.node.fenced.Sub(now)
 	case !safe && now.Before(a.node.unsure):
 		return "its node is back, and what it did meanwhile is not known yet", a.node.unsure.Sub(now)
-	case !safe && a.eq.Level == 0 && now.Sub(a.node.started) < c.o.Stagger:
+	case a.starts() && a.inTurn(now):
+		return "nodes that started together take turns", a.node.spread.Sub(now)
+	case a.starts() && now.Sub(a.node.started) < c.o.Stagger:
 		return "another device of its node has just started", c.o.Stagger - now.Sub(a.node.started)
 	}
 	return "", 0

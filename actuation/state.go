@@ -19,6 +19,9 @@ func (c *Controller) enter(o *order, to greenhouse.CommandState, now time.Time) 
 func (c *Controller) workTime(o *order) time.Duration {
 	switch o.cmd.Op {
 	case greenhouse.OpSet:
+		if o.a != nil {
+			return max(c.o.Travel, o.a.position.workTime())
+		}
 		return c.o.Travel
 	case greenhouse.OpPulse:
 		return o.dur + reportMargin

@@ -15,8 +15,9 @@ type Point struct {
 	Node    greenhouse.UID         `json:"node" doc:"the node bound now; empty: none"`
 	Channel greenhouse.ChannelName `json:"channel"`
 	PointSpec
-	Calibration *PointCal `json:"calibration,omitempty" doc:"sensors: how its calibration stands"`
-	Override    *Override `json:"override,omitempty" doc:"actuators: the level set by hand, which the version covers"`
+	Calibration *PointCal             `json:"calibration,omitempty" doc:"sensors: how its calibration stands"`
+	Position    greenhouse.MotorState `json:"position,omitempty" doc:"drives positioned by time: known, unknown (is being found) or suspect (driven to its ends only)"`
+	Override    *Override             `json:"override,omitempty" doc:"actuators: the level set by hand, which the version covers"`
 	Meta
 }
 

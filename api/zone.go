@@ -99,6 +99,7 @@ type Actuator struct {
 	Online     bool                    `json:"online"`
 	Level      *float64                `json:"level" doc:"wanted, 0 to 1; null: not decided yet"`
 	Reported   *float64                `json:"reported" doc:"what the node says it has; null: unknown"`
+	Position   greenhouse.MotorState   `json:"position,omitempty" doc:"of a drive positioned by time: known, unknown (is being found) or suspect (driven to its ends only)"`
 	LeaseUntil greenhouse.Millis       `json:"lease_until" doc:"the node goes safe then unless renewed; 0: no lease"`
 	Owner      string                  `json:"owner" doc:"whose claim won: heating, frost, override:anna"`
 	Reason     string                  `json:"reason" doc:"one clause"`
@@ -131,6 +132,7 @@ type Why struct {
 type WhyDevice struct {
 	Online   bool                    `json:"online" doc:"its node"`
 	Reported *float64                `json:"reported" doc:"the level the node reports; null: unknown"`
+	Position greenhouse.MotorState   `json:"position,omitempty" doc:"of a drive positioned by time: known, unknown (is being found) or suspect (driven to its ends only)"`
 	Command  greenhouse.CommandState `json:"command,omitempty" doc:"of the command in force"`
 	Waits    string                  `json:"waits,omitempty" doc:"why the node has not the level yet"`
 }

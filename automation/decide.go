@@ -33,6 +33,7 @@ func Decide(in *Input, st *State) *Decision {
 	st.lamps()
 	st.mist()
 	st.screens()
+	st.findPositions()
 	st.relinquish()
 	st.explain()
 	st.watch()
@@ -130,6 +131,7 @@ const (
 	slotLimit
 	slotLoop
 	slotMore
+	slotFind
 	slotFailsafe
 	claimSlots
 )

@@ -31,8 +31,9 @@ type Sensor struct {
 type Device struct {
 	Point   *greenhouse.Point
 	Applied float64
-	Known   bool // Applied was reported
-	Online  bool // its node
+	Known   bool                  // Applied was reported
+	Online  bool                  // its node
+	Motor   greenhouse.MotorState // how sure the node is of the position of a drive; "": it measures it
 }
 
 // Want is what a zone wants of one actuator: claims, and what they rest on.

@@ -83,6 +83,7 @@ const (
 	whyTankLow
 	whyTankFull
 	whyTankDeaf
+	whyFinding
 )
 
 // wording returns the clause and how many decimals of its numbers a grower is
@@ -242,6 +243,8 @@ func (r reason) other() (string, int) {
 		return "the tank is low: pumps must not run dry", 0
 	case whyTankFull:
 		return "the tank is full", 0
+	case whyFinding:
+		return "its position is unknown, is being found: it goes to its end", 0
 	case whyTankDeaf:
 		return "nobody tells when the tank is full", 0
 	}

@@ -172,6 +172,7 @@ type device struct {
 	level   float64 // wanted by the loops in the last decision
 	applied float64 // what really holds, as far as is known
 	known   bool
+	motor   greenhouse.MotorState
 	differs time.Duration // for which applied has not been what was wanted
 	ran     time.Duration // on, since the daemon started
 	pulses  Pulses
@@ -215,7 +216,7 @@ func (st *State) begin(in *Input) {
 
 // observe takes what really became of a device.
 func (st *State) observe(d *device, in *Device, w *Want) {
-	d.applied, d.known = in.Applied, in.Known
+	d.applied, d.known, d.motor = in.Applied, in.Known, in.Motor
 	if !d.known {
 		d.applied = 0
 	}

@@ -107,7 +107,7 @@ func (c *control) gather(reg *store.Registry, points []*greenhouse.Point, sensor
 	for _, p := range points {
 		if p.Kind == greenhouse.Actuator {
 			l, known := c.d.actuators.Level(p.ID)
-			devices = append(devices, automation.Device{Point: p, Applied: l.Applied(), Known: known && l.Known, Online: l.Online})
+			devices = append(devices, automation.Device{Point: p, Applied: l.Applied(), Known: known && l.Known, Online: l.Online, Motor: l.Motor})
 			continue
 		}
 		s := automation.Sensor{Point: p}

@@ -204,7 +204,7 @@ func (a drives) Level(p greenhouse.PointID) server.Level {
 	if !ok {
 		return server.Level{}
 	}
-	out := server.Level{Online: l.Online, LeaseUntil: l.LeaseUntil, Command: l.State, Ran: l.Ran, Starts: l.Starts, StartsHour: l.StartsHour}
+	out := server.Level{Online: l.Online, Motor: l.Motor, LeaseUntil: l.LeaseUntil, Command: l.State, Ran: l.Ran, Starts: l.Starts, StartsHour: l.StartsHour}
 	if l.Decided {
 		out.Desired = api.Num(l.Desired)
 	}

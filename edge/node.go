@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"greenhouse"
 	"greenhouse/actuation"
@@ -121,6 +122,7 @@ func (in *inbound) status(uid greenhouse.UID, m *broker.Delivery) {
 	in.d.presence.Status(uid, s.Online, m.Arrived)
 	if s.Online && m.Node {
 		in.d.actuators.NodeOnline(uid, s.Boot)
+		in.d.actuators.Motors(uid, motorsOf(s))
 	}
 	if in.news(n, s) {
 		refused, ok := in.await(m, func(tx *store.Tx) error { return in.observe(tx, uid, s) })
@@ -132,6 +134,18 @@ func (in *inbound) status(uid greenhouse.UID, m *broker.Delivery) {
 		}
 	}
 	in.store(m, in.vitals(uid, s, m))
+}
+
+// motorsOf returns what a status says of drives, as actuation takes it.
+func motorsOf(s wire.Status) map[greenhouse.ChannelName]actuation.Motor {
+	var all map[greenhouse.ChannelName]actuation.Motor
+	for ch, m := range s.Motors {
+		if all == nil {
+			all = make(map[greenhouse.ChannelName]actuation.Motor, len(s.Motors))
+		}
+		all[ch] = actuation.Motor{State: m.State, Position: m.Position, Travel: time.Duration(m.TravelS) * time.Second}
+	}
+	return all
 }
 
 // news reports whether a heartbeat says something for the registry: another boot

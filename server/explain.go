@@ -103,7 +103,7 @@ func (s *Server) whyOf(ctx context.Context, id greenhouse.PointID, at string) (a
 	}
 	w := explain(v)
 	l := s.Actuation.Level(id)
-	w.Device = &api.WhyDevice{Online: l.Online, Reported: l.Reported, Command: l.Command}
+	w.Device = &api.WhyDevice{Online: l.Online, Reported: l.Reported, Position: l.Motor, Command: l.Command}
 	if list, ok := s.Actuation.Obstacles(id, v.Value); ok && len(list) > 0 {
 		w.Device.Waits = list[0].Reason
 	}

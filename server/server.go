@@ -63,9 +63,10 @@ type Automation interface {
 
 // Level is how an actuator stands.
 type Level struct {
-	Desired    *float64 // nil: not decided yet
-	Online     bool     // its node
-	Reported   *float64 // nil: unknown
+	Desired    *float64              // nil: not decided yet
+	Online     bool                  // its node
+	Reported   *float64              // nil: unknown
+	Motor      greenhouse.MotorState // how sure the node is of Reported; "": it measures it
 	LeaseUntil greenhouse.Millis
 	Command    greenhouse.CommandState // of the command open now, "" for none
 	Ran        time.Duration           // on in all

@@ -39,6 +39,9 @@ func whyText(w api.Why) string {
 			fmt.Fprintf(&b, " Timer %s: %.0f s left.", name, left)
 		}
 	}
+	if w.Device != nil && w.Device.Position.Note() != "" {
+		fmt.Fprintf(&b, " Its %s.", w.Device.Position.Note())
+	}
 	if w.Device != nil && w.Device.Waits != "" {
 		fmt.Fprintf(&b, " The node has not got that yet: %s.", w.Device.Waits)
 	}

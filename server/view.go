@@ -105,6 +105,9 @@ func (v *view) point(p *greenhouse.Point) api.Point {
 		ID: p.ID, Zone: p.Zone, Name: p.Name, Kind: p.Kind, Node: p.Node, Channel: p.Channel, PointSpec: pointSpec(p), Meta: meta(p.Meta),
 		Quality: greenhouse.Stale, Override: v.reg.Overrides[p.ID], Calibration: v.calStatus(p),
 	}
+	if p.Kind == greenhouse.Actuator {
+		a.Position = v.s.Actuation.Level(p.ID).Motor
+	}
 	l, ok := v.s.Telemetry.Latest(p.ID)
 	if !ok {
 		return a
@@ -244,7 +247,7 @@ func (v *view) actuator(p *greenhouse.Point) api.Actuator {
 	online, _ := v.s.Presence.Presence(p.Node)
 	a := api.Actuator{
 		Point: p.ID, Name: p.Name, Class: p.Class, Node: p.Node, Online: online,
-		Level: level.Desired, Reported: level.Reported, LeaseUntil: level.LeaseUntil, Command: level.Command, Override: v.reg.Overrides[p.ID], Version: p.Version,
+		Level: level.Desired, Reported: level.Reported, Position: level.Motor, LeaseUntil: level.LeaseUntil, Command: level.Command, Override: v.reg.Overrides[p.ID], Version: p.Version,
 		RanH: math.Round(level.Ran.Hours()*100) / 100, Starts: level.Starts, StartsHour: level.StartsHour,
 	}
 	if verdict, ok := v.s.Actuation.Verdict(p.ID); ok {

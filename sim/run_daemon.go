@@ -327,6 +327,11 @@ func (d *stand) status(n *wired, payload []byte) {
 	d.presence.Status(n.uid, s.Online, d.r.now)
 	if s.Online {
 		d.ctl.NodeOnline(n.uid, s.Boot) // every time, as the daemon does: until its boot is known a node that is back gets no ON
+		motors := make(map[greenhouse.ChannelName]actuation.Motor, len(s.Motors))
+		for ch, m := range s.Motors {
+			motors[ch] = actuation.Motor{State: m.State, Position: m.Position, Travel: time.Duration(m.TravelS) * time.Second}
+		}
+		d.ctl.Motors(n.uid, motors)
 	}
 }
 

@@ -25,7 +25,7 @@ func (d *stand) decide() {
 	for _, p := range d.points {
 		if p.Kind == greenhouse.Actuator {
 			l, known := d.ctl.Level(p.ID)
-			in.Devices = append(in.Devices, automation.Device{Point: p, Applied: l.Applied(), Known: known && l.Known, Online: l.Online})
+			in.Devices = append(in.Devices, automation.Device{Point: p, Applied: l.Applied(), Known: known && l.Known, Online: l.Online, Motor: l.Motor})
 			continue
 		}
 		s := automation.Sensor{Point: p, Interval: time.Duration(d.r.s.Interval)}

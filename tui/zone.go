@@ -230,6 +230,10 @@ func (k ink) confirmation(a *api.Actuator) string {
 	switch {
 	case !a.Online:
 		return k.bad.Render("OFFLINE")
+	case a.Position == greenhouse.MotorUnknown:
+		return k.warn.Render("seeking")
+	case a.Position == greenhouse.MotorSuspect:
+		return k.warn.Render("SUSPECT")
 	case a.Reported == nil:
 		return k.warn.Render("unknown")
 	case a.Level != nil && math.Abs(*a.Reported-*a.Level) > 0.02:
@@ -263,6 +267,9 @@ func (v view) whySensor(p *point) string {
 func (v view) whyActuator(p *point) string {
 	a := p.act
 	text := level(a.Level)
+	if note := a.Position.Note(); note != "" {
+		text += " (" + note + ")"
+	}
 	if a.Since > 0 {
 		text += " since " + v.clock(a.Since)
 	}

@@ -342,7 +342,7 @@ func (a *app) writeZone(d zonePage) error {
 	p.head("actuators")
 	t = table{columns: []string{"  ACTUATOR", "LEVEL", "REPORTED", "OWNER", "LEASE", "REASON"}}
 	for _, x := range z.Actuators {
-		t.rows = append(t.rows, []string{"  " + string(x.Name), level(x.Level), level(x.Reported), x.Owner, in(x.LeaseUntil, a.now()), x.Reason})
+		t.rows = append(t.rows, []string{"  " + string(x.Name), level(x.Level), reported(x), x.Owner, in(x.LeaseUntil, a.now()), x.Reason})
 	}
 	p.rows(t)
 	p.head("nodes")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"greenhouse"
+	"greenhouse/api"
 )
 
 // number writes a value with its unit, or a dash.
@@ -39,6 +40,17 @@ func level(v *float64) string {
 		return "on"
 	}
 	return fmt.Sprintf("%.0f %%", *v*100)
+}
+
+// reported writes the level an actuator has, and what is not sure about it.
+func reported(x api.Actuator) string {
+	switch x.Position {
+	case greenhouse.MotorUnknown:
+		return "unknown"
+	case greenhouse.MotorSuspect:
+		return level(x.Reported) + " suspect"
+	}
+	return level(x.Reported)
 }
 
 // ago writes how long ago m was, "never" for 0.

@@ -55,7 +55,10 @@ func (a *app) pointsView(items []api.Point) view {
 			if p.Kind == greenhouse.Actuator {
 				value = level(p.Value)
 			}
-			if p.TS == 0 {
+			switch {
+			case p.Position.Note() != "":
+				quality = string(p.Position)
+			case p.TS == 0:
 				quality = "-"
 			}
 			t.rows = append(t.rows, []string{string(p.ID), value, quality, ago(p.TS, a.now()), string(p.Node), calWord(p.Calibration), string(p.Channel), string(p.Kind), itoa(p.Version)})

@@ -135,6 +135,9 @@ func device(d *api.WhyDevice) string {
 	if d.Reported != nil {
 		text = "its node reports " + level(d.Reported)
 	}
+	if note := d.Position.Note(); note != "" {
+		text += "; " + note
+	}
 	if d.Command != "" {
 		text += ", command " + string(d.Command)
 	}

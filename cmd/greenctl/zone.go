@@ -128,7 +128,7 @@ func newZoneGet(a *app) *cobra.Command {
 			t.columns = slices.Insert(t.columns, 5, "HOURS", "STARTS")
 		}
 		for _, x := range z.Actuators {
-			row := []string{string(x.Name), level(x.Level), level(x.Reported), x.Owner, in(x.LeaseUntil, a.now()), x.Reason}
+			row := []string{string(x.Name), level(x.Level), reported(x), x.Owner, in(x.LeaseUntil, a.now()), x.Reason}
 			if wide {
 				row = slices.Insert(row, 5, strconv.FormatFloat(x.RanH, 'f', 1, 64), strconv.FormatUint(x.Starts, 10))
 			}
