@@ -14,14 +14,14 @@ import (
 // milliseconds since the Unix epoch. now is the present. A date or time without
 // its zone is refused, as is a number that looks like seconds.
 func ParseTime(s string, now time.Time, loc *time.Location) (time.Time, error) {
-	y, m, d := now.In(loc).Date()
+	today := greenhouse.DateOf(now.In(loc))
 	switch s {
 	case "now":
 		return now, nil
 	case "today":
-		return time.Date(y, m, d, 0, 0, 0, 0, loc), nil
+		return today.Begin(loc), nil
 	case "yesterday":
-		return time.Date(y, m, d-1, 0, 0, 0, 0, loc), nil
+		return today.Add(-1).Begin(loc), nil
 	}
 	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
 		return t, nil

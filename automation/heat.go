@@ -50,8 +50,14 @@ type heating struct {
 	last   idle    // heat was on
 	full   time.Duration
 	from   float64 // °C when heat went full
-	budget float64 // kWh/m² spent on drying today
-	date   int
+	dried
+	other dried // of the date before this one, should the clock go back to it
+}
+
+// dried is what was spent on drying on one local date.
+type dried struct {
+	date   int     // days since 1970; 0: none
+	budget float64 // kWh/m²
 }
 
 // heaterPID returns the controller for heaters whose power can be varied.
@@ -355,8 +361,12 @@ func (st *State) taken(devices []int) (bool, float64) {
 // budget counts the heat that drying alone asked for on this date.
 func (st *State) budget() {
 	h := &st.heating
-	if begins(h.date, st.cal.date) {
-		h.date, h.budget = st.cal.date, 0
+	switch is := st.cal.date; {
+	case st.cal.until == 0 || is == h.date: // nobody knows the date, or it goes on
+	case is == h.other.date:
+		h.dried, h.other = h.other, h.dried
+	case begins(h.date, is):
+		h.dried, h.other = dried{date: is}, h.dried
 	}
 	if extra := st.aim.heat - st.aim.heatBase; extra > 0 && st.seen[airTemp].Value > st.aim.heatBase-st.tuning.HeatOn {
 		h.budget += st.mean(roleHeater) * st.tuning.HeaterWM2 * st.dt.Hours() / 1000

@@ -19,21 +19,28 @@ const (
 	carryMost   = 0.15 // of the target, from one day to the next
 	longestDay  = 18 * time.Hour
 	profileDays = 5
+	wholeFrom   = 10 * time.Minute // after midnight, until which a date counts as seen from its beginning
 )
 
 // lighting is the state of the lamps and the light sum of the day.
 type lighting struct {
-	date    int
-	sum     float64 // mol/m² of this date, lamps included
-	sunSum  float64 // mol/m² of the sun alone
-	carry   float64 // mol/m² owed from yesterday
-	aim     float64 // mol/m² aimed at today
-	days    int     // seen in full
-	whole   bool    // this date was seen from its beginning
+	dayLight
+	other   dayLight // the date before this one, should the clock go back to it
+	aim     float64  // mol/m² aimed at today
+	days    int      // seen in full
 	profile [slots]float32
-	today   [slots]float32
 	lamp    Switch
 	ever    bool // the lamps have been switched
+}
+
+// dayLight is what was counted of one local date.
+type dayLight struct {
+	date   int     // days since 1970; 0: none
+	sum    float64 // mol/m², lamps included
+	sunSum float64 // mol/m² of the sun alone
+	carry  float64 // mol/m² owed from the day before
+	whole  bool    // it was seen from its beginning
+	today  [slots]float32
 }
 
 // lamps gives what the sun leaves of the day's light sum, as late as it can
@@ -92,8 +99,8 @@ func (st *State) switchLamp(on, must bool, hold time.Duration) {
 // date stands still, so that nothing is begun twice.
 func (st *State) sumLight(natural float64) {
 	l := &st.light
-	if st.cal.until != 0 && begins(l.date, st.cal.date) {
-		st.newDay()
+	if st.cal.until != 0 && l.date != st.cal.date {
+		st.turnDay()
 	}
 	lamp := st.tuning.LampPPFD * st.mean(roleLamp)
 	if s := &st.seen[ppfd]; s.ok() {
@@ -107,6 +114,20 @@ func (st *State) sumLight(natural float64) {
 	l.sunSum += natural * step
 	l.today[st.slot()] += float32(natural * step)
 	l.aim = st.aim.dli
+}
+
+// turnDay goes over to another date. One that was counted before goes on from
+// where it was left, so that no date is begun twice, however often the clock is
+// set forth and back.
+func (st *State) turnDay() {
+	l := &st.light
+	switch was := l.dayLight; {
+	case l.other.date == st.cal.date:
+		l.dayLight, l.other = l.other, was
+	case begins(l.date, st.cal.date):
+		st.newDay()
+		l.other = was
+	}
 }
 
 // begins reports whether a new date begins. One day back is a clock that was set
@@ -128,7 +149,7 @@ func (st *State) newDay() {
 			l.carry = clamp(l.aim-l.sum, 0, carryMost*l.aim)
 		}
 	}
-	l.whole = l.date != 0 && st.cal.date == l.date+1
+	l.whole = l.date != 0 && st.cal.date == l.date+1 && st.ms-st.cal.from < wholeFrom.Milliseconds()
 	l.date, l.sum, l.sunSum, l.today = st.cal.date, 0, 0, [slots]float32{}
 }
 

@@ -103,7 +103,7 @@ func (l *learned) recall(m Memory) {
 // The day in which the daemon was down does not count for the profile.
 func (st *State) Restore(m Memory) {
 	l := &st.light
-	*l = lighting{date: m.Date, sum: m.DLI, sunSum: m.Sun, carry: m.Owed}
+	*l = lighting{dayLight: dayLight{date: m.Date, sum: m.DLI, sunSum: m.Sun, carry: m.Owed}}
 	if len(m.Profile) == slots {
 		l.days = m.Days
 		copy(l.profile[:], m.Profile)

@@ -40,7 +40,7 @@ type Schedule struct {
 // twice counts the first time.
 func (s Schedule) On(t time.Time) (from, until time.Time) {
 	y, m, d := t.In(s.Location).Date()
-	day := time.Date(y, m, d, 0, 0, 0, 0, s.Location)
+	day := time.Date(y, m, d, 12, 0, 0, 0, s.Location) // some dates have no midnight
 	return s.at(s.From, day), s.at(s.Until, day)
 }
 
@@ -111,8 +111,8 @@ func (c *calendar) look(s *Schedule, now time.Time) {
 	}
 	local := now.In(s.Location)
 	y, m, d := local.Date()
-	c.from = time.Date(y, m, d, 0, 0, 0, 0, s.Location).UnixMilli()
-	c.until = time.Date(y, m, d+1, 0, 0, 0, 0, s.Location).UnixMilli()
+	today := greenhouse.DateOf(local)
+	c.from, c.until = today.Begin(s.Location).UnixMilli(), today.Add(1).Begin(s.Location).UnixMilli()
 	c.date = int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / 86400)
 	for i := range 3 {
 		from, until := s.On(time.Date(y, m, d-1+i, 12, 0, 0, 0, s.Location))
@@ -122,7 +122,7 @@ func (c *calendar) look(s *Schedule, now time.Time) {
 		}
 	}
 	c.always = c.dayFrom == c.dayUntil
-	c.sunrise = s.at(greenhouse.Edge{Sun: "sunrise"}, time.Date(y, m, d, 0, 0, 0, 0, s.Location)).UnixMilli()
+	c.sunrise = s.at(greenhouse.Edge{Sun: "sunrise"}, time.Date(y, m, d, 12, 0, 0, 0, s.Location)).UnixMilli()
 	for i := range c.knots { // sorted by insertion: six at most, almost in order
 		for j := i; j > 0 && c.knots[j].at < c.knots[j-1].at; j-- {
 			c.knots[j], c.knots[j-1] = c.knots[j-1], c.knots[j]
