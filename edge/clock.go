@@ -25,6 +25,7 @@ type clockWatch struct {
 	machine func() MachineClock
 	uptime  func() (boot string, since time.Duration)
 
+	shift    atomic.Int64 // ns by which what ends by the wall clock has to be moved, as that was stepped
 	judged   atomic.Pointer[clockVerdict]
 	hardware atomic.Pointer[hardwareReading]
 
@@ -43,6 +44,7 @@ type clockMemory struct {
 	Synced greenhouse.Millis `json:"synced,omitempty"` // newest time that was disciplined
 	Boot   string            `json:"boot,omitempty"`   // of the machine, in which that was
 	UpMs   int64             `json:"up_ms,omitempty"`  // how long that boot had lasted
+	Steady greenhouse.Millis `json:"steady,omitempty"` // since when it has not leapt
 }
 
 // hardwareReading is how far the hardware clock was ahead of the wall clock.
@@ -101,6 +103,9 @@ func (w *clockWatch) Look(now time.Time) clockNews {
 	machine := w.machine()
 	if n.step != 0 && !machine.Synced {
 		w.stepped(n.step)
+	}
+	if w.known.Steady == 0 || n.step.Abs() >= clockLeap {
+		w.known.Steady, w.memo = greenhouse.MillisOf(now), true
 	}
 	n.is = judgeClock(w.facts(now, boot, up, machine))
 	w.remember(now, boot, up, n.is)
@@ -161,10 +166,18 @@ func (w *clockWatch) facts(now time.Time, boot string, up time.Duration, m Machi
 func (w *clockWatch) remember(now time.Time, boot string, up time.Duration, v clockVerdict) {
 	switch ms := greenhouse.MillisOf(now); {
 	case v.State == greenhouse.ClockSynced: // who disciplines it may also set it back
-		w.known, w.memo = clockMemory{Good: ms, Synced: ms, Boot: boot, UpMs: up.Milliseconds()}, true
+		w.known, w.memo = clockMemory{Good: ms, Synced: ms, Boot: boot, UpMs: up.Milliseconds(), Steady: w.known.Steady}, true
 	case v.Trusted && ms > w.known.Good:
 		w.known.Good, w.memo = ms, true
 	}
+}
+
+// Ages reports whether the clock may say what is too old to be kept: it is trusted
+// and has not leapt for a week.
+func (w *clockWatch) Ages(now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.judged.Load().Trusted && greenhouse.MillisOf(now).Sub(w.known.Steady) >= clockSteady
 }
 
 // waits returns for how long schedules have waited for the clock.
@@ -188,8 +201,11 @@ func (w *clockWatch) recall(raw []byte, now time.Time) error {
 		return fmt.Errorf("decode what was known of the clock: %w", err)
 	}
 	w.mu.Lock()
+	if off := greenhouse.MillisOf(now).Sub(kept.Good); off >= -clockTolerance && off <= clockAway {
+		w.known.Steady = kept.Steady
+	}
 	if w.judged.Load().State != greenhouse.ClockSynced {
-		w.known = kept
+		kept.Steady, w.known = w.known.Steady, kept
 	}
 	w.mu.Unlock()
 	w.Look(now)
@@ -216,10 +232,25 @@ func (d *Daemon) lookAtClock(now time.Time) {
 	n := d.clock.Look(now)
 	if n.step != 0 {
 		d.log.Warn("the wall clock was stepped", "by", n.step)
+		d.clock.shift.Add(int64(n.step))
 		d.clerk.event(greenhouse.Event{TS: greenhouse.MillisOf(now), Code: "clock_stepped", Source: greenhouse.SiteSource, Detail: detail("by_s", n.step.Seconds())})
 	}
 	if n.changed {
 		d.tellClock(n.is, n.was.State)
+	}
+}
+
+// shiftEnds gives what ends by the wall clock the time back that a step of it took
+// or gave.
+func (d *Daemon) shiftEnds() {
+	by := d.clock.shift.Swap(0)
+	if by == 0 {
+		return
+	}
+	err := d.store.Update(func(tx *store.Tx) error { _, err := tx.ShiftEnds(time.Duration(by)); return err })
+	if err != nil {
+		d.clock.shift.Add(by)
+		d.log.Error("ends of overrides and adjustments not moved with the clock", "by", time.Duration(by), "error", err)
 	}
 }
 

@@ -24,11 +24,14 @@ const (
 const HoldoverBound = 30 * 24 * time.Hour
 
 const (
-	clockDrift     = 100e-6           // of an undisciplined clock, at worst
-	clockTolerance = 5 * time.Minute  // by which a good clock may be behind the newest good time
-	rtcTolerance   = 15 * time.Minute // between hardware clock and wall clock; both drift while the machine is up
-	holdoverTells  = 24 * time.Hour   // of holdover that will end, before that is an alarm
-	clockSpan      = 50               // years for which a date can be
+	clockDrift     = 100e-6              // of an undisciplined clock, at worst
+	clockTolerance = 5 * time.Minute     // by which a good clock may be behind the newest good time
+	rtcTolerance   = 15 * time.Minute    // between hardware clock and wall clock; both drift while the machine is up
+	clockLeap      = time.Hour           // a step by that much may be an error of a year
+	clockSteady    = 7 * 24 * time.Hour  // without a leap, before anything is too old to be kept
+	clockAway      = 30 * 24 * time.Hour // the daemon may be down, without that looking like a leap
+	holdoverTells  = 24 * time.Hour      // of holdover that will end, before that is an alarm
+	clockSpan      = 50                  // years for which a date can be
 )
 
 // clockOldest is a time that has passed for good: when this was written.

@@ -166,3 +166,51 @@ func TestClockIsToldEverywhere(t *testing.T) {
 		}
 	})
 }
+
+// TestEndsKeepTheirTimeWhenTheClockIsStepped: a level by hand, a set-point that is
+// held and an open pairing window last as long as they should, whatever NTP does to
+// the clock, and also where the daemon is restarted after it.
+func TestEndsKeepTheirTimeWhenTheClockIsStepped(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	for _, by := range []time.Duration{time.Hour, -time.Hour, 5 * time.Hour, -5 * time.Hour, year, -year} {
+		t.Run(by.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				step := atomic.Int64{}
+				step.Store(int64(2 * year))
+				now := func() time.Time { return edge.StepWall(t, time.Now(), time.Duration(step.Load())) }
+				g := plant(t, 1, func(o *edge.Options) { o.Now = now })
+				pass(time.Minute)
+				g.must("PUT", "/points/north%2Fvent/override", map[string]any{"value": 0.5, "for_s": 3600, "reason": "test"}, nil)
+				g.must("PUT", "/zones/north/adjustments/heating", map[string]any{"value": 21, "for_s": 3600, "reason": "test"}, nil)
+				g.must("POST", "/pairing", map[string]any{"for_s": 600}, nil)
+				stands := func(what string, override, hold, pairing bool) {
+					t.Helper()
+					reg := g.Store().Registry()
+					_, by := reg.Overrides["north/vent"]
+					var z api.Zone
+					g.must("GET", "/zones/north", nil, &z)
+					_, held := z.Holds[greenhouse.Heating]
+					if open := reg.Pairing(now()).Open; by != override || held != hold || open != pairing {
+						t.Errorf("%s: by hand %v, held %v, pairing %v; want %v, %v, %v", what, by, held, open, override, hold, pairing)
+					}
+				}
+				pass(5 * time.Minute)
+				step.Add(int64(by))
+				pass(4 * time.Minute)
+				stands("after nine minutes", true, true, true)
+				pass(2 * time.Minute)
+				stands("after eleven", true, true, false)
+				pass(19 * time.Minute)
+				g.die()
+				g.run()
+				pass(29 * time.Minute)
+				stands("after 59 minutes and a restart", true, true, false)
+				pass(2 * time.Minute)
+				stands("after 61 minutes", false, false, false)
+				if n := len(g.events("override_expired")); n != 1 {
+					t.Errorf("it ended %d times", n)
+				}
+			})
+		})
+	}
+}

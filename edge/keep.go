@@ -48,6 +48,7 @@ func (d *Daemon) keep(ctx context.Context) {
 				d.reopen()
 				continue
 			}
+			d.shiftEnds()
 			d.expire(overrides.due(d.store.Registry().Overrides, now), now)
 		case <-minute.C:
 			if d.store.Stats().Unknown {
@@ -158,9 +159,12 @@ func (d *Daemon) eachMinute() {
 	if !d.clock.Trusted() {
 		return
 	}
-	now := greenhouse.MillisOf(d.opts.Now())
-	_, err := d.journal.Prune(now.Add(-keepFor), keepEvents)
-	_, err2 := d.journal.PruneDecisions(now.Add(-keepFor), keepDecisions)
+	now, oldest := greenhouse.MillisOf(d.opts.Now()), greenhouse.Millis(0)
+	if d.clock.Ages(d.opts.Now()) { // else by number alone: a clock that leapt by a year would empty the journal
+		oldest = now.Add(-keepFor)
+	}
+	_, err := d.journal.Prune(oldest, keepEvents)
+	_, err2 := d.journal.PruneDecisions(oldest, keepDecisions)
 	if err := errors.Join(err, err2); err != nil {
 		d.log.Error("journal not pruned", "error", err)
 	}
