@@ -132,6 +132,7 @@ type Verdict struct {
 	Inputs []Input            `json:"inputs"`
 	Terms  map[string]float64 `json:"terms,omitempty"`  // terms of the loop: error, p, i, ...
 	Timers map[string]float64 `json:"timers,omitempty"` // seconds left: min_on, min_off, changeover, ...
+	Aim    string             `json:"aim,omitempty"`    // the set-point it is for, and what that comes from
 	At     Millis             `json:"at"`
 	Since  Millis             `json:"since"` // when the level last changed
 }

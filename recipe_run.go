@@ -266,6 +266,12 @@ func (r *RecipeRun) Status(today Date) RunStatus {
 	return s
 }
 
+// On returns the status as it is on another date, as far as days go.
+func (s RunStatus) On(today Date) RunStatus {
+	s.Age, s.Day = today.Since(s.Planted), today.Since(s.From)+1
+	return s
+}
+
 // Ramp returns the share of the ramp to the phase that is done at an instant, 1
 // where there is none.
 func (s RunStatus) Ramp(at Millis) float64 {

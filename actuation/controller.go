@@ -93,6 +93,7 @@ type actuator struct {
 
 	decidedAt time.Time          // of the decision the claims come from
 	claims    []greenhouse.Claim // of automation
+	aim       string
 	inputs    []greenhouse.Input
 	terms     map[string]float64
 	timers    map[string]float64
@@ -286,7 +287,7 @@ func (c *Controller) Apply(id greenhouse.ZoneID, at time.Time, wants []Want) {
 			continue
 		}
 		a.claims = append(a.claims[:0], w.Claims...)
-		a.inputs, a.terms, a.timers = w.Inputs, w.Terms, w.Timers
+		a.inputs, a.terms, a.timers, a.aim = w.Inputs, w.Terms, w.Timers, w.Aim
 		a.decidedAt = at
 		for j := range w.Claims {
 			urgent = urgent || w.Claims[j].Urgent

@@ -72,7 +72,7 @@ func (a *actuator) safety() bool {
 
 // verdict explains the level in full.
 func (a *actuator) verdict(now time.Time) greenhouse.Verdict {
-	v := greenhouse.Verdict{Point: a.Point, Value: a.level, Inputs: append([]greenhouse.Input{}, a.inputs...),
+	v := greenhouse.Verdict{Point: a.Point, Value: a.level, Aim: a.aim, Inputs: append([]greenhouse.Input{}, a.inputs...),
 		At: greenhouse.MillisOf(now), Since: greenhouse.MillisOf(a.changed), Timers: map[string]float64{}}
 	for k, s := range a.timers {
 		v.Timers[k] = s

@@ -152,4 +152,5 @@ type Want struct {
 	Inputs []greenhouse.Input
 	Terms  map[string]float64
 	Timers map[string]float64
+	Aim    string // the set-point it is for; "": none
 }

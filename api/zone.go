@@ -121,6 +121,7 @@ type Why struct {
 	Inputs []WhyInput         `json:"inputs"`
 	Terms  map[string]float64 `json:"terms,omitempty" doc:"terms of the control loop: error, p, i"`
 	Timers map[string]float64 `json:"timers" doc:"seconds left: min_on, min_off, changeover"`
+	Aim    string             `json:"aim,omitempty" doc:"the set-point it is for, and what that comes from"`
 	At     greenhouse.Millis  `json:"at" doc:"when it was decided"`
 	Since  greenhouse.Millis  `json:"since" doc:"when the level last changed"`
 	Asked  greenhouse.Millis  `json:"asked,omitempty" doc:"the moment in the past that was asked about"`

@@ -51,6 +51,7 @@ type SetPointNow struct {
 	Layer    Layer             // what decided
 	By       string            // who, of an offset or a hold; which recipe and phase
 	Until    greenhouse.Millis // when that ends by itself; 0: nothing of the kind stands
+	Way      float64           // share of the way to the level of the phase that is done; 1: there, or no recipe
 }
 
 // course is what the set-points of a zone follow on one date: its stages with their
@@ -123,7 +124,7 @@ func (c *course) points(dst *SetPoints, cal *calendar, z *greenhouse.Zone, t tun
 	}
 	heat, vent := &dst[setHeat], &dst[setVent]
 	if vent.Layer == LayerNone && !math.IsNaN(heat.Value) {
-		*vent = SetPointNow{Quantity: greenhouse.Venting, Value: heat.Value + t.DeadZone, Base: heat.Base + t.DeadZone, Layer: LayerDefault}
+		*vent = SetPointNow{Quantity: greenhouse.Venting, Value: heat.Value + t.DeadZone, Base: heat.Base + t.DeadZone, Layer: LayerDefault, Way: 1}
 	}
 	heat.within(math.Inf(-1), t.HeatLimit-limitRoom)
 	vent.within(heat.Value+leastDeadZone, t.HeatLimit)
@@ -145,7 +146,7 @@ func (p *SetPointNow) within(least, most float64) {
 // knows when it ends.
 func (c *course) point(i int, cal *calendar, z *greenhouse.Zone, ms int64, day, trusted bool) SetPointNow {
 	q := setQuantity(i)
-	p := SetPointNow{Quantity: q}
+	p := SetPointNow{Quantity: q, Way: 1}
 	if trusted {
 		p.Value = c.blend(ms, func(st *stage) float64 { return st.level(i, cal, ms, day) })
 	} else {
@@ -153,7 +154,7 @@ func (c *course) point(i int, cal *calendar, z *greenhouse.Zone, ms int64, day, 
 	}
 	p.Base = p.Value
 	if !math.IsNaN(p.Value) {
-		p.Layer, p.By = c.owner(q, ms, trusted)
+		p.Layer, p.By, p.Way = c.owner(q, ms, trusted)
 	}
 	if a, ok := z.Offsets[q]; ok && trusted && a.Stands(greenhouse.Millis(ms)) && p.Layer != LayerNone {
 		p.Value, p.Layer, p.By, p.Until = p.Value+a.Value, LayerOffset, a.By, a.ExpiresAt
@@ -166,21 +167,24 @@ func (c *course) point(i int, cal *calendar, z *greenhouse.Zone, ms int64, day, 
 
 // owner says which of the lower layers a set-point comes from: the curve of the
 // zone, the recipe as long as it speaks or leads away from where it spoke, or the
-// target of the zone.
-func (c *course) owner(q greenhouse.Quantity, ms int64, trusted bool) (Layer, string) {
+// target of the zone. Way is how far a ramp has come.
+func (c *course) owner(q greenhouse.Quantity, ms int64, trusted bool) (l Layer, by string, way float64) {
 	k := len(c.stages) - 1
 	for trusted && k > 0 && c.share(k, ms) <= 0 {
 		k-- // not yet begun
 	}
-	st := &c.stages[k]
+	st, way := &c.stages[k], 1.0
+	if trusted {
+		way = c.share(k, ms)
+	}
 	speaks := func(st *stage) bool { return st.phase != nil && st.phase.Says(q) }
 	switch {
 	case len(c.zone.Schedule[q]) > 0:
-		return LayerSchedule, ""
-	case speaks(st), trusted && k > 0 && c.share(k, ms) < 1 && speaks(&c.stages[k-1]):
-		return LayerRecipe, st.name
+		return LayerSchedule, "", 1
+	case speaks(st), k > 0 && way < 1 && speaks(&c.stages[k-1]):
+		return LayerRecipe, st.name, way
 	}
-	return LayerTarget, ""
+	return LayerTarget, "", 1
 }
 
 // cautious returns the level of a curve for when nobody knows the time: heat a

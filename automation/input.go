@@ -44,6 +44,7 @@ type Want struct {
 	Inputs []greenhouse.Input // these three are good until the decision after the next
 	Terms  map[string]float64
 	Timers map[string]float64 // s left
+	Aim    string             // the set-point it is for, and what that comes from; "": none
 }
 
 // Decision is what [Decide] came to. It belongs to the zone's [State] and is

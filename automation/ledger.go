@@ -15,6 +15,7 @@ type ledger struct {
 	terms  []entry
 	timers []entry
 	looks  []int // sensors that its decisions rest on
+	aim    aimNote
 }
 
 // pages are the maps of one decision.
@@ -102,8 +103,10 @@ func (st *State) explain() {
 			list = append(list, in)
 		}
 		l.inputs[st.flip] = list
+		aim := st.aimed(r)
 		for _, i := range st.roles[r] {
 			w := &st.decision.Wants[i]
+			w.Aim = aim
 			w.Inputs, w.Terms, w.Timers = list, l.maps[st.flip].terms, l.maps[st.flip].timers
 		}
 	}

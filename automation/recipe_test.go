@@ -150,6 +150,40 @@ func TestRampOfTheLightSum(t *testing.T) {
 	}
 }
 
+// TestAims: what an actuator is for is told with who says so, whichever layer that is.
+func TestAims(t *testing.T) {
+	start := noon()
+	at := func(d time.Duration) greenhouse.Millis { return greenhouse.MillisOf(start.Add(d)) }
+	h := newHouse(t, start, "air_temp", "heater", "vent", "lamp")
+	h.set("air_temp", 17)
+	expect := func(actuator, want string) {
+		t.Helper()
+		h.step()
+		if got := h.want(actuator).Aim; got != want {
+			t.Errorf("%s aims at %q, want %q", actuator, got, want)
+		}
+	}
+	expect("heater", "")
+	h.target(greenhouse.Heating, 18, 18)
+	expect("heater", "heating 18 °C: the target of the zone")
+	expect("vent", "venting 21 °C: the dead zone above heating")
+	edit(h, func(z *greenhouse.Zone) {
+		grow(z, start, []greenhouse.Phase{flat("a", 20), flat("b", 14)}, [2]float64{-48, 1}, [2]float64{-6, 2})
+	})
+	expect("heater", "heating 18.5 °C: recipe basil v3, phase 2 b, 25 % of the way there")
+	h.run(30*time.Minute, func() {})
+	expect("heater", "heating 18.4 °C: recipe basil v3, phase 2 b, 27 % of the way there")
+	edit(h, func(z *greenhouse.Zone) {
+		z.Schedule = map[greenhouse.Quantity]greenhouse.Curve{greenhouse.Heating: {{At: "00:00", Value: 19}}}
+	})
+	expect("heater", "heating 19 °C: the curve of the zone")
+	edit(h, func(z *greenhouse.Zone) {
+		z.Holds = map[greenhouse.Quantity]greenhouse.Adjustment{greenhouse.Heating: {Value: 22, By: "ben", CreatedAt: at(0), ExpiresAt: at(time.Hour)}}
+	})
+	expect("heater", "heating 22 °C: hold by ben")
+	expect("lamp", "")
+}
+
 func TestPlanShowsTheRamp(t *testing.T) {
 	z, site, loc := bleiswijk(t)
 	start := time.Date(2026, 2, 1, 0, 0, 0, 0, loc)

@@ -125,7 +125,7 @@ func (c *control) Apply(dec *automation.Decision) {
 	wants := make([]actuation.Want, len(dec.Wants))
 	for i := range dec.Wants {
 		w := &dec.Wants[i]
-		wants[i] = actuation.Want{Point: w.Point, Claims: w.Claims, Inputs: w.Inputs, Terms: w.Terms, Timers: w.Timers}
+		wants[i] = actuation.Want{Point: w.Point, Claims: w.Claims, Inputs: w.Inputs, Terms: w.Terms, Timers: w.Timers, Aim: w.Aim}
 	}
 	c.d.actuators.Apply(dec.Zone, dec.At, wants)
 	c.d.telemetry.Doubt(string(dec.Zone), dec.Doubted...)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -107,6 +108,11 @@ func TestRecipeFollowsTheCalendar(t *testing.T) {
 		before := a.heating()
 		if math.Abs(before.Value-17) > 0.3 {
 			t.Errorf("half a day after the change: %.2f, want half way from 20 to 14", before.Value)
+		}
+		var why api.Why
+		a.must("GET", "/points/hut%2Fheater/why", nil, &why)
+		if want := "heating 17 °C: recipe lettuce v1, phase 2 growth, 50 % of the way there"; why.Aim != want || !strings.Contains(why.Text, want) {
+			t.Errorf("why: %q, want %q; in words: %s", why.Aim, want, why.Text)
 		}
 		a.die()
 		a.run()

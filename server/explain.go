@@ -14,7 +14,7 @@ import (
 func explain(w greenhouse.Verdict) api.Why {
 	a := api.Why{
 		Point: w.Point, Value: api.Num(w.Value), Winner: sayable(w.Winner), Losers: make([]greenhouse.Claim, 0, len(w.Losers)), Terms: finite(w.Terms), Timers: finite(w.Timers),
-		Inputs: make([]api.WhyInput, 0, len(w.Inputs)), At: w.At, Since: w.Since,
+		Inputs: make([]api.WhyInput, 0, len(w.Inputs)), Aim: w.Aim, At: w.At, Since: w.Since,
 	}
 	if a.Timers == nil {
 		a.Timers = map[string]float64{}

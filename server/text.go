@@ -45,6 +45,9 @@ func whyText(w api.Why) string {
 	if w.Device != nil && w.Device.Waits != "" {
 		fmt.Fprintf(&b, " The node has not got that yet: %s.", w.Device.Waits)
 	}
+	if w.Aim != "" {
+		fmt.Fprintf(&b, " Aim: %s.", w.Aim)
+	}
 	for i, in := range w.Inputs {
 		lead := ","
 		if i == 0 {

@@ -42,7 +42,7 @@ func (d *stand) decide() {
 	urgent := false
 	for i := range dec.Wants {
 		w := &dec.Wants[i]
-		wants[i] = actuation.Want{Point: w.Point, Claims: w.Claims, Inputs: w.Inputs, Terms: w.Terms, Timers: w.Timers}
+		wants[i] = actuation.Want{Point: w.Point, Claims: w.Claims, Inputs: w.Inputs, Terms: w.Terms, Timers: w.Timers, Aim: w.Aim}
 		for k := range w.Claims {
 			urgent = urgent || w.Claims[k].Urgent
 		}

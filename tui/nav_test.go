@@ -86,6 +86,21 @@ func TestTargetsByTheClock(t *testing.T) {
 	d.press("esc", ":", "south", "enter", "home", "down").has("heating 20/16 · venting 24/22").has("day from sunrise-0:30 until sunset")
 }
 
+// TestRecipeOfAZone: how far it is, with days and the ramp as they are now rather
+// than when the record was read.
+func TestRecipeOfAZone(t *testing.T) {
+	f, live, _ := garden()
+	f.zones[0].Recipe = &api.RecipeStatus{RunStatus: greenhouse.RunStatus{Recipe: "tomato", Version: 3, Planted: "2026-02-01", Phase: 2, Phases: 4, PhaseName: "vegetative",
+		From: "2026-03-14", Since: ms(-6 * time.Hour), RampFrom: ms(-6 * time.Hour), Day: 1, Days: 30}}
+	id := f.zones[0].ID
+	d := sit(t, f, tui.Options{Zone: id}).size(120, 40).send(tui.Live(live))
+	d.has("recipe tomato v3, phase 2 vegetative, day 1 of 30; 25 % of its 24-h ramp").press("home", "down").has("next  tomato v3, phase 2")
+	d.now = d.now.Add(12 * time.Hour)
+	d.has("day 2 of 30; 75 % of its 24-h ramp")
+	d.now = d.now.Add(12 * time.Hour)
+	d.size(80, 24).has("recipe tomato v3, phase 2 vegetative, day 2 of 30\n")
+}
+
 func TestWhatIsGoneIsNotShown(t *testing.T) {
 	d, f := open(t, tui.Options{})
 	f.zones = f.zones[:2]

@@ -100,6 +100,16 @@ func (s *state) target(z *api.Zone, q greenhouse.Quantity, now greenhouse.Millis
 	return g.text(now)
 }
 
+// recipe says how far a zone is on its recipe: days and the ramp go on between two
+// reads of the record.
+func (s *state) recipe(z *api.Zone, now greenhouse.Millis) string {
+	st := z.Recipe.RunStatus
+	if s.loc != nil {
+		st = st.On(greenhouse.DateOf(now.Time().In(s.loc)))
+	}
+	return st.Text(now)
+}
+
 // targets writes what is aimed at now, and the levels of day and night behind it
 // where it is neither of the two, or nobody can see which.
 func (s *state) targets(z *api.Zone, q greenhouse.Quantity, now greenhouse.Millis) string {

@@ -141,6 +141,9 @@ func (p *zonePane) head(v view, z *api.Zone) []string {
 	if len(goals) == 0 {
 		goals = []string{k.dim.Render("no targets: t sets one")}
 	}
+	if z.Recipe != nil {
+		lines = append(lines, clip(" "+k.dim.Render("recipe ")+safe(v.s.recipe(z, v.now)), v.w))
+	}
 	for _, l := range wrap(strings.Join(goals, k.dim.Render(" · ")), v.w-2, 2) {
 		lines = append(lines, " "+l)
 	}
@@ -300,6 +303,9 @@ func (v view) nextActuator(a *api.Actuator) string {
 // nextTarget says when the targets of a measurement change.
 func (v view) nextTarget(z *api.Zone, p *point) string {
 	goals := v.s.goalsOf(z, p.ID.Name())
+	if z.Recipe != nil { // it stands above the targets; what comes next is the recipe's to say
+		return safe(v.s.recipe(z, v.now))
+	}
 	if len(goals) == 0 {
 		return "no target belongs to it"
 	}

@@ -96,6 +96,9 @@ func (a *app) printWhy(w api.Why) error {
 	for _, l := range w.Losers {
 		fmt.Fprintf(a.out, "  not      %s (%s) wanting %s: %s\n", l.Owner, l.Priority, wanted(l), clean(l.Reason))
 	}
+	if w.Aim != "" {
+		fmt.Fprintf(a.out, "  aim      %s\n", clean(w.Aim))
+	}
 	if len(w.Inputs) > 0 {
 		fmt.Fprintln(a.out, "\nseen:")
 		for _, i := range w.Inputs {
