@@ -207,6 +207,19 @@ func (r *RecipeRun) Follow(today Date, at Millis, mean func(Date) (float64, bool
 	}
 }
 
+// Foresee returns the run as it will be at the end of a date, as far as is known
+// today: phases by days go on, and those by warmth as warm as they were so far. The
+// longest look is two years.
+func (r *RecipeRun) Foresee(today, date Date, loc *time.Location) *RecipeRun {
+	const most = 731
+	ahead := r.Clone()
+	for days := 1; days <= min(date.Since(today), most); days++ {
+		then := today.Add(days)
+		ahead.Follow(then, MillisOf(then.Begin(loc)), func(Date) (float64, bool) { return 0, false })
+	}
+	return ahead
+}
+
 // count writes a number of things.
 func count(n int, thing string) string {
 	if n == 1 {

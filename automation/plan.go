@@ -50,29 +50,25 @@ func PlanDay(z *greenhouse.Zone, site *greenhouse.Site, location *time.Location,
 		p.Sunrise, p.Sunset = rise, set
 	}
 	var courses [setPoints]Course
-	var days int
-	var byDay, byNight [setPoints]float64
+	var byDay, byNight [setPoints]mean
 	for ms := cal.from; ms < cal.until; ms += CourseStep.Milliseconds() {
 		var points SetPoints
 		day := cal.day(ms)
 		c.points(&points, &cal, z, tuningOf(z.Control), ms, day, true)
-		if day {
-			days++
-		}
 		for i := range points {
 			courses[i].Levels = append(courses[i].Levels, points[i].Value)
 			if day {
-				byDay[i] += points[i].Value
+				byDay[i].add(points[i].Value)
 			} else {
-				byNight[i] += points[i].Value
+				byNight[i].add(points[i].Value)
 			}
 		}
 	}
 	for i := range courses {
 		x := &courses[i]
-		n := len(x.Levels)
-		x.Quantity, x.Mean, x.DayMean, x.NightMean = setQuantity(i), (byDay[i]+byNight[i])/float64(n), byDay[i]/float64(days), byNight[i]/float64(n-days)
-		if math.IsNaN(x.Levels[0]) && math.IsNaN(x.Mean) {
+		all := mean{byDay[i].sum + byNight[i].sum, byDay[i].n + byNight[i].n}
+		x.Quantity, x.Mean, x.DayMean, x.NightMean = setQuantity(i), all.value(), byDay[i].value(), byNight[i].value()
+		if all.n == 0 {
 			continue
 		}
 		x.Steps = c.steps(i, &cal, location)
@@ -80,6 +76,21 @@ func PlanDay(z *greenhouse.Zone, site *greenhouse.Site, location *time.Location,
 	}
 	return p
 }
+
+// mean is a mean of what is known.
+type mean struct {
+	sum float64
+	n   int
+}
+
+func (m *mean) add(v float64) {
+	if !math.IsNaN(v) {
+		m.sum, m.n = m.sum+v, m.n+1
+	}
+}
+
+// value returns the mean, NaN of nothing.
+func (m *mean) value() float64 { return m.sum / float64(m.n) }
 
 // steps lists where a set-point is sent on the date of the calendar, beginning with
 // the ramps between phases of a recipe.

@@ -200,3 +200,18 @@ func TestPlanShowsTheRamp(t *testing.T) {
 		t.Errorf("at 6:00 of the next date: %v, want 15.5", got)
 	}
 }
+
+// TestPlanOfTheDayOfTheStart: a zone that nobody asked anything of before shows the
+// course from the start on.
+func TestPlanOfTheDayOfTheStart(t *testing.T) {
+	z, site, loc := bleiswijk(t)
+	start := time.Date(2026, 2, 1, 0, 0, 0, 0, loc)
+	grow(z, start, []greenhouse.Phase{flat("a", 20)}, [2]float64{15, 1})
+	p := automation.PlanDay(z, site, loc, start)
+	if before, after := levelAt(t, p, greenhouse.Heating, "14:00"), levelAt(t, p, greenhouse.Heating, "16:00"); !math.IsNaN(before) || after != 20 {
+		t.Errorf("before the start %v and after it %v, want nothing and 20", before, after)
+	}
+	if len(p.Courses) == 0 || p.Courses[0].Mean != 20 {
+		t.Errorf("courses %+v, want a mean of what was asked for", p.Courses)
+	}
+}

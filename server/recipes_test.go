@@ -3,6 +3,7 @@ package server_test
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -112,6 +113,7 @@ func TestGrowingByARecipe(t *testing.T) {
 	h := open(t)
 	h.zone("north")
 	h.recipe("tomato")
+	h.recipe("cress")
 	today := greenhouse.DateOf(time.Now().UTC())
 	z := must(h.client.StartRecipe(h.ctx(), "north", api.StartRecipeRequest{Recipe: "tomato", Planted: today.Add(-12)}, client.Write{}))(t)
 	got := z.Recipe
@@ -131,6 +133,14 @@ func TestGrowingByARecipe(t *testing.T) {
 	if r := must(h.client.Recipe(h.ctx(), "tomato"))(t); len(r.Zones) != 1 || r.Zones[0] != "north" {
 		t.Errorf("where it grows: %+v", r.Zones)
 	}
+	h.must(h.client.StartRecipe(h.ctx(), h.zone("south").ID, api.StartRecipeRequest{Recipe: "cress"}, client.Write{}))
+	for days, want := range map[int]float64{1: 20, 9: 20, 12: 18} { // the second phase begins on the tenth day, and takes one
+		p := must(h.client.ZonePlan(h.ctx(), "south", string(today.Add(days))))(t)
+		if got := *p.Courses[0].Levels[15*12]; math.Abs(got-want) > 1e-9 {
+			t.Errorf("planned for 15:00 in %d days: %v, want %v", days, got, want)
+		}
+	}
+	h.must(h.client.StopRecipe(h.ctx(), "south", false, client.Write{}))
 	z = must(h.client.AdvanceRecipe(h.ctx(), "north", 0, client.Write{Reason: "heads are closed", IfVersion: z.Version}))(t)
 	if z.Recipe.Phase != 3 || z.Recipe.Ramp > 0.01 || z.Recipe.Day != 1 {
 		t.Errorf("the next phase, and the ramp to it: %+v", z.Recipe)
@@ -158,7 +168,7 @@ func TestGrowingByARecipe(t *testing.T) {
 			t.Errorf("%s where nothing grows: %v", name, err)
 		}
 	}
-	if got, want := h.codes(), []string{"zone_created", "recipe_created", "recipe_started", "recipe_edited", "phase_changed", "phase_changed", "recipe_ended"}; !cmp.Equal(got, want) {
+	if got, want := h.codes(), []string{"zone_created", "recipe_created", "recipe_created", "recipe_started", "recipe_edited", "zone_created", "recipe_started", "recipe_ended", "phase_changed", "phase_changed", "recipe_ended"}; !cmp.Equal(got, want) {
 		t.Errorf("events %v, want %v", got, want)
 	}
 }

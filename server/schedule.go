@@ -32,9 +32,16 @@ func standing(all map[greenhouse.Quantity]greenhouse.Adjustment, now time.Time) 
 	return left
 }
 
-// curved finds the quantity of a path that may have a curve or be adjusted.
-func curved(name string) (greenhouse.QuantitySpec, error) {
-	q, err := greenhouse.ParseQuantity(name)
+// QuantityParam is a set-point of a zone that is written.
+type QuantityParam struct {
+	IDParam
+	Quantity string `path:"quantity"`
+	WriteParams
+}
+
+// curved finds the quantity, which must be one that may have a curve or be adjusted.
+func (p *QuantityParam) curved() (greenhouse.QuantitySpec, error) {
+	q, err := greenhouse.ParseQuantity(p.Quantity)
 	if err == nil && !q.Quantity.Curved() {
 		err = greenhouse.Invalid("quantity_invalid", "%s has one target for the whole day: heating, venting, humidity_max, vpd and co2 follow curves and can be adjusted", q.Quantity)
 	}
@@ -53,6 +60,11 @@ func (s *Server) zonePlan(_ context.Context, in *struct {
 	day, err := dateOf(in.Date, s.now().In(s.location()))
 	if err != nil {
 		return nil, err
+	}
+	if z.Run != nil {
+		ahead := *z
+		ahead.Run = z.Run.Foresee(s.today(), greenhouse.DateOf(day), s.location())
+		z = &ahead
 	}
 	p := automation.PlanDay(z, &reg.Site, s.location(), day)
 	body := api.ZonePlan{
@@ -102,12 +114,10 @@ func courseView(c *automation.Course) api.Course {
 }
 
 func (s *Server) setCurve(ctx context.Context, in *struct {
-	IDParam
-	Quantity string `path:"quantity"`
-	WriteParams
+	QuantityParam
 	Body api.CurveRequest
 }) (*out[api.Zone], error) {
-	q, err := curved(in.Quantity)
+	q, err := in.curved()
 	if err != nil {
 		return nil, err
 	}
@@ -123,12 +133,8 @@ func (s *Server) setCurve(ctx context.Context, in *struct {
 	})
 }
 
-func (s *Server) clearCurve(ctx context.Context, in *struct {
-	IDParam
-	Quantity string `path:"quantity"`
-	WriteParams
-}) (*out[api.Zone], error) {
-	q, err := curved(in.Quantity)
+func (s *Server) clearCurve(ctx context.Context, in *QuantityParam) (*out[api.Zone], error) {
+	q, err := in.curved()
 	if err != nil {
 		return nil, err
 	}
@@ -141,12 +147,10 @@ func (s *Server) clearCurve(ctx context.Context, in *struct {
 // adjust offsets or holds a set-point. Both end by the wall clock, so they wait
 // until it is trusted.
 func (s *Server) adjust(ctx context.Context, in *struct {
-	IDParam
-	Quantity string `path:"quantity"`
-	WriteParams
+	QuantityParam
 	Body api.AdjustRequest
 }) (*out[api.Zone], error) {
-	q, err := curved(in.Quantity)
+	q, err := in.curved()
 	if err != nil {
 		return nil, err
 	}
@@ -186,12 +190,8 @@ func (s *Server) adjust(ctx context.Context, in *struct {
 	})
 }
 
-func (s *Server) endAdjustment(ctx context.Context, in *struct {
-	IDParam
-	Quantity string `path:"quantity"`
-	WriteParams
-}) (*out[api.Zone], error) {
-	q, err := curved(in.Quantity)
+func (s *Server) endAdjustment(ctx context.Context, in *QuantityParam) (*out[api.Zone], error) {
+	q, err := in.curved()
 	if err != nil {
 		return nil, err
 	}

@@ -186,9 +186,7 @@ func (s *Server) deleteZone(ctx context.Context, in *struct {
 }
 
 func (s *Server) setTarget(ctx context.Context, in *struct {
-	IDParam
-	Quantity string `path:"quantity"`
-	WriteParams
+	QuantityParam
 	Body api.TargetRequest
 }) (*out[api.Zone], error) {
 	q, err := greenhouse.ParseQuantity(in.Quantity)
@@ -229,11 +227,7 @@ func targetOf(q greenhouse.QuantitySpec, r api.TargetRequest) (greenhouse.Target
 	return greenhouse.Target{Day: *day, Night: *night}, nil
 }
 
-func (s *Server) clearTarget(ctx context.Context, in *struct {
-	IDParam
-	Quantity string `path:"quantity"`
-	WriteParams
-}) (*out[api.Zone], error) {
+func (s *Server) clearTarget(ctx context.Context, in *QuantityParam) (*out[api.Zone], error) {
 	q, err := greenhouse.ParseQuantity(in.Quantity)
 	if err != nil {
 		return nil, err

@@ -378,6 +378,9 @@ func (a *app) zoneFacts(z api.Zone) (t table) {
 	if z.Crop != "" || z.AreaM2 > 0 {
 		row("crop", "%s on %s", clean(z.Crop), number(&z.AreaM2, "m²"))
 	}
+	if z.Recipe != nil {
+		row("recipe", "%s, planted %s", clean(z.Recipe.Text), z.Recipe.Planted)
+	}
 	decided := "decided " + ago(z.DecidedAt, a.now())
 	if z.Failing != "" {
 		decided += ", FAILING: " + z.Failing

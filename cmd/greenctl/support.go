@@ -96,6 +96,8 @@ func (a *app) collect(ctx context.Context, c *client.Client, b *bundle) {
 	b.add("site.json", site, err)
 	zones, err := all(client.All(func(at string) (api.List[api.Zone], error) { return c.Zones(ctx, client.Page{Cursor: at}) }))
 	b.add("zones.json", zones, err)
+	recipes, err := all(client.All(func(at string) (api.List[api.Recipe], error) { return c.Recipes(ctx, client.Page{Cursor: at}) }))
+	b.add("recipes.json", recipes, err)
 	nodes, err := all(client.All(func(at string) (api.List[api.Node], error) {
 		return c.Nodes(ctx, client.NodeFilter{Page: client.Page{Cursor: at}})
 	}))

@@ -89,6 +89,9 @@ func newZoneTarget(a *app) *cobra.Command {
 		if err != nil {
 			return explainStale(err, nil, wanted)
 		}
+		if a.human() && f.masked(c, z, q.Quantity, args[2:]) {
+			a.note("the recipe stands above it: %s; --offset and --hold change the set-point for a time", z.Recipe.Text)
+		}
 		return a.showZone(z)
 	})
 	fl := c.Flags()
@@ -102,6 +105,13 @@ func newZoneTarget(a *app) *cobra.Command {
 	w.add(fl)
 	c.ValidArgsFunction = a.complete(zoneNames)
 	return c
+}
+
+// masked reports whether a target was set that does not count, for the recipe of the
+// zone asks for something else.
+func (f *targetFlags) masked(c *cobra.Command, z api.Zone, q greenhouse.Quantity, args []string) bool {
+	given := c.Flags().Changed
+	return (len(args) > 0 || given("day") || given("night")) && z.Recipe != nil && z.SetPoints[q].Layer == "recipe"
 }
 
 // changeZone is one request about a zone.
