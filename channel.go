@@ -75,6 +75,8 @@ func StandardChannel(n ChannelName) (ChannelSpec, bool) {
 		return sensor("W/m²", -10, 1600)
 	case "heater":
 		return actuator(ClassHeaterContactor)
+	case "heater_master":
+		return actuator(ClassHeaterMaster)
 	case "fan":
 		return actuator(ClassFan)
 	case "vent":

@@ -12,6 +12,7 @@ const (
 	ClassHeaterSSR       Class = "heater_ssr"
 	ClassHeaterContactor Class = "heater_contactor"
 	ClassBurner          Class = "burner"
+	ClassHeaterMaster    Class = "heater_master"
 	ClassVent            Class = "vent_motor"
 	ClassFan             Class = "fan"
 	ClassLampHPS         Class = "lamp_hps"
@@ -53,6 +54,8 @@ func (c Class) Spec() ClassSpec {
 		return ClassSpec{Class: c, MinOn: s, MinOff: s, MaxRun: 12 * h, Lease: 60 * s, Hazardous: true}
 	case ClassBurner:
 		return ClassSpec{Class: c, MinOn: 180 * s, MinOff: 180 * s, StartsPerHour: 6, MaxRun: 12 * h, Lease: 60 * s, Hazardous: true}
+	case ClassHeaterMaster: // stands before all heaters of a zone: it may stay on, for they have their own limits
+		return ClassSpec{Class: c, MinOff: m, StartsPerHour: 6, Lease: 60 * s, Hazardous: true}
 	case ClassVent:
 		return ClassSpec{Class: c, StartsPerHour: 30, MinStep: 0.05, MinInterval: m, Lease: 120 * s, Modulating: true}
 	case ClassFan:

@@ -80,7 +80,7 @@ func TestProtect(t *testing.T) {
 // TestProtectionHolds: whatever is wanted, and whenever, no limit is broken
 // unless safety asked.
 func TestProtectionHolds(t *testing.T) {
-	classes := []greenhouse.Class{greenhouse.ClassHeaterSSR, greenhouse.ClassHeaterContactor, greenhouse.ClassBurner, greenhouse.ClassFan,
+	classes := []greenhouse.Class{greenhouse.ClassHeaterSSR, greenhouse.ClassHeaterContactor, greenhouse.ClassBurner, greenhouse.ClassHeaterMaster, greenhouse.ClassFan,
 		greenhouse.ClassLampHPS, greenhouse.ClassLampLED, greenhouse.ClassIrrigationPump, greenhouse.ClassCO2Valve, greenhouse.ClassFogger}
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRig(rapid.SampledFrom(classes).Draw(t, "class"))

@@ -25,6 +25,7 @@ func Decide(in *Input, st *State) *Decision {
 	st.protect()
 	st.dry()
 	st.supervise()
+	st.masters()
 	st.heat()
 	st.responds()
 	st.ventilate()

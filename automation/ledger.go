@@ -117,6 +117,8 @@ func (r role) looks(q quantity) bool {
 	switch r {
 	case roleHeater:
 		return q == airTemp || q == airRH || q == outTemp
+	case roleMaster:
+		return q == airTemp
 	case roleVent:
 		return q == airTemp || q == airRH || q == outTemp || q == outRH || q == wind || q == rain
 	case roleFan:

@@ -20,6 +20,7 @@ type Memory struct {
 	SunHeat float64        `json:"sun_heat,omitempty"` // share of full heat that each W/m² of sun saves
 	SunOf   int            `json:"sun_of,omitempty"`   // half hours it was learned from
 	Hours   []HourMean     `json:"hours,omitempty"`    // of the local day: what heat and vents did lately
+	HeatCut bool           `json:"heat_cut,omitempty"` // the master of the heaters is cut
 	Balance *BalanceMemory `json:"balance,omitempty"`  // nil: nothing was learned for it
 	// Backups is how many K the air is warmer than each sensor that may stand in
 	// for its own: "box", "leaf" and "next".
@@ -62,6 +63,7 @@ func (st *State) Memory() Memory {
 	}
 	st.learned.remember(&m)
 	m.Balance = st.drift.remember()
+	m.HeatCut = st.mastering.cut
 	for k := range backups {
 		if o := &st.backup.offset[k]; o.seen >= backupSure {
 			if m.Backups == nil {
@@ -111,6 +113,7 @@ func (st *State) Restore(m Memory) {
 	st.heating.date, st.heating.budget = m.Date, m.DryKWh
 	st.learned.recall(m)
 	st.drift.recall(m.Balance)
+	st.mastering = mastering{cut: m.HeatCut, since: masterTrial}
 	for k := range backups {
 		if v, ok := m.Backups[k.String()]; ok {
 			st.backup.offset[k] = offset{clamp(v, -backupMost, backupMost), backupSure}

@@ -79,11 +79,11 @@ func (st *State) guard(i int) {
 		st.want(i, slotSafety, owner, level, why, a, b, 0)
 	}
 	switch r := st.devices[i].role; {
-	case r == roleHeater && s.frost:
+	case (r == roleHeater || r == roleMaster) && s.frost:
 		safe("frost", 1, whyFrost, air.Lo, t.FrostLimit)
 	case (r == roleVent || r == roleFan || r == roleMister) && s.frost:
 		safe("frost", 0, whyFrostVent, air.Lo, t.FrostLimit)
-	case (r == roleHeater || r == roleLamp) && s.hot:
+	case (r == roleHeater || r == roleMaster || r == roleLamp) && s.hot:
 		safe("heat", 0, whyHot, air.Hi, t.HeatLimit)
 	case r == roleVent && s.hot:
 		safe("heat", st.venting.hotLimit, whyHot, air.Hi, t.HeatLimit)

@@ -79,6 +79,9 @@ const (
 	whyMode
 	whyManualOnly
 	whyBurner
+	whyMasterOn
+	whyMasterCut
+	whyMasterWarm
 	whyLeak
 	whyTankLow
 	whyTankFull
@@ -90,6 +93,9 @@ const (
 // shown; a change too small to be seen does not word it anew.
 func (r reason) wording() (format string, decimals int) {
 	if f := r.temperature(); f != "" {
+		return f, 1
+	}
+	if f := r.mastered(); f != "" {
 		return f, 1
 	}
 	return r.other()

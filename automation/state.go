@@ -33,25 +33,26 @@ type State struct {
 	parted       time.Duration  // since they did last, while both are heard
 	aim          aims
 
-	cal      calendar
-	course   course
-	safety   safety
-	heating  heating
-	venting  venting
-	drying   drying
-	gas      gassing
-	light    lighting
-	misting  misting
-	screen   screening
-	flat     flat
-	drift    drift
-	learned  learned
-	watching supervising
-	backup   backup
-	guarding guarding
-	water    watering
-	alarms   [alarmCount]alarm
-	recalled *Doubts // of before a restart, until the sensors are bound; nil: none
+	cal       calendar
+	course    course
+	safety    safety
+	heating   heating
+	venting   venting
+	drying    drying
+	gas       gassing
+	light     lighting
+	misting   misting
+	screen    screening
+	flat      flat
+	drift     drift
+	learned   learned
+	watching  supervising
+	mastering mastering
+	backup    backup
+	guarding  guarding
+	water     watering
+	alarms    [alarmCount]alarm
+	recalled  *Doubts // of before a restart, until the sensors are bound; nil: none
 }
 
 // binding is what a zone is made of, worked out anew when that changes.
@@ -140,6 +141,7 @@ const (
 	roleScreen
 	roleCO2
 	roleMister
+	roleMaster // stands before all heaters
 	roleOther
 	roles
 )
@@ -160,6 +162,8 @@ func roleOf(n greenhouse.ChannelName) role {
 		return roleCO2
 	case "mister":
 		return roleMister
+	case "heater_master":
+		return roleMaster
 	}
 	return roleOther
 }

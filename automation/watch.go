@@ -35,6 +35,7 @@ const (
 	alarmSaturated
 	alarmNoHeat
 	alarmStuckOn
+	alarmHeatCut
 	alarmFrostNear
 	alarmHeatHard
 	alarmWaterLeak
@@ -86,6 +87,8 @@ func (k alarmKind) what() (code string, s greenhouse.Severity, text string) {
 		return "heat_no_response", greenhouse.Warning, "full heat for twenty minutes moved the air by %.1f K only: heater or sensor, or it is too cold outside"
 	case alarmStuckOn:
 		return "heater_stuck_on", greenhouse.Critical, "the air rose by %.1f K while heat is off and nothing else warms: a heater is stuck on, vents open early; cut its power"
+	case alarmHeatCut:
+		return "heater_cut", greenhouse.Critical, "a heater is stuck on: heater_master has cut its power and only keeps the frost out; exchange the contactor, then put the zone in maintenance for a moment"
 	case alarmFrostNear:
 		return "frost_near", greenhouse.Warning, "the air fell to %.1f °C, close to the frost limit"
 	case alarmHeatHard:
@@ -168,6 +171,8 @@ func (st *State) alarming(k alarmKind) (bool, float64) {
 		return st.water.leak > 0, 0
 	case alarmTankLow:
 		return st.water.low > 0, 0
+	case alarmHeatCut:
+		return st.mastering.cut, 0
 	case alarmCO2Leak:
 		return st.gas.leak >= 2*time.Minute, st.gas.rise
 	}

@@ -14,6 +14,7 @@ type slot int
 const (
 	slotNone slot = iota
 	slotHeater
+	slotMaster
 	slotFan
 	slotVent
 	slotScreen
@@ -37,6 +38,8 @@ func slotOf(ch greenhouse.ChannelName) slot {
 	switch ch {
 	case "heater":
 		return slotHeater
+	case "heater_master":
+		return slotMaster
 	case "fan":
 		return slotFan
 	case "vent":
@@ -129,6 +132,9 @@ func (z *zone) step(now time.Time, o Outside, dt float64) {
 			in.actuator.pass(now, dt, in.faults)
 			level[in.slot] += in.actuator.Effect() / float64(z.counts[in.slot])
 		}
+	}
+	if z.counts[slotMaster] > 0 {
+		level[slotHeater] *= level[slotMaster]
 	}
 	s := &z.state
 	s.Equipment = Equipment{
