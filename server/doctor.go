@@ -102,7 +102,7 @@ func (s *Server) checkDisk() api.Check {
 // at what the history has come to.
 func (s *Server) checkWear() api.Check {
 	up, st := s.now().Sub(s.started), s.Telemetry.Stats()
-	values := map[string]any{"history_bytes": st.DayBytes + st.LogBytes + st.LevelBytes, "history_days": st.DayFiles, "oldest_day": st.OldestDay,
+	values := map[string]any{"history_bytes": st.DayBytes + st.LogBytes + st.LevelBytes, "max_bytes": st.MaxBytes, "history_days": st.DayFiles, "oldest_day": st.OldestDay,
 		"days_dropped": st.DaysDropped, "days_over_budget": st.OverBudget, "days_thinned": st.DaysThinned,
 		"summary_bytes": st.LevelBytes, "summary_months": st.LevelFiles, "oldest_summary": st.OldestLevel, "months_dropped": st.LevelsDropped}
 	if up < time.Hour {
@@ -116,6 +116,9 @@ func (s *Server) checkWear() api.Check {
 		status = api.CheckWarn
 	}
 	c := check(api.CheckDiskWear, status, "the history writes %.0f MB a day and occupies %.0f MB", perDay/1e6, float64(st.DayBytes+st.LogBytes+st.LevelBytes)/1e6)
+	if st.MaxBytes > 0 {
+		c.Text += fmt.Sprintf(" of the %.0f MB it may have", float64(st.MaxBytes)/1e6)
+	}
 	if st.OldestDay > 0 {
 		c.Text += ", from " + st.OldestDay.Time().In(s.location()).Format(time.DateOnly) + " on"
 	}

@@ -40,6 +40,7 @@ type Stats struct {
 	HeadReadings  int               // in memory, not yet in a day file
 	DayFiles      int               //
 	DayBytes      int64             // on disk
+	MaxBytes      int64             // that days and summaries may have; 0: no bound
 	OldestDay     greenhouse.Millis // where the oldest day file begins; 0 if there is none
 	DaysDropped   int64             // by age or disk budget
 	OverBudget    int64             // of them, by disk budget
@@ -77,6 +78,7 @@ func (e *Engine) Stats() Stats {
 	if t := e.since.Load(); t != nil {
 		s.Committing = max(e.o.Now().Sub(*t), 0)
 	}
+	s.MaxBytes = e.o.MaxBytes
 	s.DayBytes, s.DayFiles = e.days.size()
 	if all := e.days.all(); len(all) > 0 {
 		s.OldestDay = greenhouse.Millis(all[0].day * dayMillis)

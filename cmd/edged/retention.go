@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -32,6 +33,14 @@ func (c *config) history(o *edge.Options) (err error) {
 		o.HistoryMinFree = -1 // the option's zero is its default
 	}
 	return nil
+}
+
+// retentionNotes says what is allowed and perhaps not meant.
+func retentionNotes(o *edge.Options, c *config) (notes []string) {
+	if t := c.Telemetry; o.RollupRetention <= o.Retention {
+		notes = append(notes, fmt.Sprintf("telemetry.rollup_retention (%s) is not longer than telemetry.retention (%s): nothing is kept of readings that go by age", t.RollupRetention, t.Retention))
+	}
+	return notes
 }
 
 // keepTime reads a time in days or years: from a day to a century.

@@ -146,11 +146,15 @@ func newCheckConfig() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if _, err := conf.options(slog.New(slog.DiscardHandler)); err != nil {
+		o, err := conf.options(slog.New(slog.DiscardHandler))
+		if err != nil {
 			return err
 		}
 		for _, f := range files {
 			cmd.PrintErrln("# read " + f)
+		}
+		for _, note := range retentionNotes(&o, &conf) {
+			cmd.PrintErrln("# note: " + note)
 		}
 		return yaml.NewEncoder(cmd.OutOrStdout()).Encode(conf.shown())
 	}
