@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"greenhouse"
+	"greenhouse/journal"
 	"greenhouse/store"
 	"greenhouse/telemetry"
 )
@@ -174,10 +175,17 @@ func (w *clockWatch) remember(now time.Time, boot string, up time.Duration, v cl
 
 // Ages reports whether the clock may say what is too old to be kept: it is trusted
 // and has not leapt for a week.
-func (w *clockWatch) Ages(now time.Time) bool {
+func (w *clockWatch) Ages(now time.Time) bool { return w.steady(now, clockSteady) }
+
+// Dates reports whether the clock may say which date it is, for what cannot be
+// undone on another: it is trusted and has not leapt for an hour.
+func (w *clockWatch) Dates(now time.Time) bool { return w.steady(now, clockSettles) }
+
+// steady reports whether the clock is trusted and has not leapt for so long.
+func (w *clockWatch) steady(now time.Time, long time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.judged.Load().Trusted && greenhouse.MillisOf(now).Sub(w.known.Steady) >= clockSteady
+	return w.judged.Load().Trusted && greenhouse.MillisOf(now).Sub(w.known.Steady) >= long
 }
 
 // waits returns for how long schedules have waited for the clock.
@@ -243,14 +251,24 @@ func (d *Daemon) lookAtClock(now time.Time) {
 // shiftEnds gives what ends by the wall clock the time back that a step of it took
 // or gave.
 func (d *Daemon) shiftEnds() {
-	by := d.clock.shift.Swap(0)
+	by := time.Duration(d.clock.shift.Swap(0))
 	if by == 0 {
 		return
 	}
-	err := d.store.Update(func(tx *store.Tx) error { _, err := tx.ShiftEnds(time.Duration(by)); return err })
+	err := d.store.Update(func(tx *store.Tx) error { _, err := tx.ShiftEnds(by); return err })
 	if err != nil {
-		d.clock.shift.Add(by)
-		d.log.Error("ends of overrides and adjustments not moved with the clock", "by", time.Duration(by), "error", err)
+		d.clock.shift.Add(int64(by))
+		d.log.Error("ends of overrides and adjustments not moved with the clock", "by", by, "error", err)
+		return
+	}
+	was := greenhouse.MillisOf(d.opts.Now()).Add(-by)
+	for _, a := range d.journal.Alarms(true) {
+		if a.ShelvedUntil <= was {
+			continue
+		}
+		if _, err := d.journal.ShelveAs(a.ID, a.ShelvedUntil.Add(by), journal.Deed{By: "edged", Reason: "the wall clock was stepped"}); err != nil {
+			d.log.Error("the end of a shelved alarm not moved with the clock", "alarm", a.ID, "by", by, "error", err)
+		}
 	}
 }
 

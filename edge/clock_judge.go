@@ -28,6 +28,7 @@ const (
 	clockTolerance = 5 * time.Minute     // by which a good clock may be behind the newest good time
 	rtcTolerance   = 15 * time.Minute    // between hardware clock and wall clock; both drift while the machine is up
 	clockLeap      = time.Hour           // a step by that much may be an error of a year
+	clockSettles   = time.Hour           // after a leap, in which whoever disciplines the clock takes back an error
 	clockSteady    = 7 * 24 * time.Hour  // without a leap, before anything is too old to be kept
 	clockAway      = 30 * 24 * time.Hour // the daemon may be down, without that looking like a leap
 	holdoverTells  = 24 * time.Hour      // of holdover that will end, before that is an alarm

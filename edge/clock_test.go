@@ -168,7 +168,7 @@ func TestClockIsToldEverywhere(t *testing.T) {
 }
 
 // TestEndsKeepTheirTimeWhenTheClockIsStepped: a level by hand, a set-point that is
-// held and an open pairing window last as long as they should, whatever NTP does to
+// held, a shelved alarm and an open pairing window last as long as they should, whatever NTP does to
 // the clock, and also where the daemon is restarted after it.
 func TestEndsKeepTheirTimeWhenTheClockIsStepped(t *testing.T) {
 	const year = 365 * 24 * time.Hour
@@ -182,6 +182,13 @@ func TestEndsKeepTheirTimeWhenTheClockIsStepped(t *testing.T) {
 				pass(time.Minute)
 				g.must("PUT", "/points/north%2Fvent/override", map[string]any{"value": 0.5, "for_s": 3600, "reason": "test"}, nil)
 				g.must("PUT", "/zones/north/adjustments/heating", map[string]any{"value": 21, "for_s": 3600, "reason": "test"}, nil)
+				if err := g.Journal().Observe(greenhouse.Condition{Source: greenhouse.SiteSource, Code: "test", Severity: greenhouse.Info, Active: true, Text: "test"}); err != nil {
+					t.Fatal(err)
+				}
+				quiet, _ := g.alarm(greenhouse.SiteSource, "test")
+				if _, err := g.Journal().Shelve(quiet.ID, greenhouse.MillisOf(now().Add(time.Hour)), "test"); err != nil {
+					t.Fatal(err)
+				}
 				g.must("POST", "/pairing", map[string]any{"for_s": 600}, nil)
 				stands := func(what string, override, hold, pairing bool) {
 					t.Helper()
@@ -190,6 +197,9 @@ func TestEndsKeepTheirTimeWhenTheClockIsStepped(t *testing.T) {
 					var z api.Zone
 					g.must("GET", "/zones/north", nil, &z)
 					_, held := z.Holds[greenhouse.Heating]
+					if a, _ := g.alarm(greenhouse.SiteSource, "test"); (a.ShelvedUntil > greenhouse.MillisOf(now())) != override {
+						t.Errorf("%s: an alarm is shelved until %v", what, a.ShelvedUntil.Time())
+					}
 					if open := reg.Pairing(now()).Open; by != override || held != hold || open != pairing {
 						t.Errorf("%s: by hand %v, held %v, pairing %v; want %v, %v, %v", what, by, held, open, override, hold, pairing)
 					}

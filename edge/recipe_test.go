@@ -189,3 +189,36 @@ func TestRecipeWaitsForTheDate(t *testing.T) {
 		}
 	})
 }
+
+// TestRecipeOutlivesAWrongYear: the clock is wrong by a year for ten minutes, as by a
+// time server that lies. No phase begins that would not have begun; a clock that
+// stays there is believed after an hour.
+func TestRecipeOutlivesAWrongYear(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var step atomic.Int64
+		c := newCabin(t, func(o *edge.Options) {
+			o.Now = func() time.Time { return edge.StepWall(t, time.Now(), time.Duration(step.Load())) }
+		})
+		a := &almanac{cabin: c, ahead: new(atomic.Int64)}
+		a.must("POST", "/recipes", seasons(), nil)
+		a.must("POST", "/zones/hut/recipe", api.StartRecipeRequest{Recipe: "lettuce"}, nil)
+		const year = 365 * 24 * time.Hour
+		pass(2 * time.Hour)
+		step.Store(int64(year))
+		pass(10 * time.Minute)
+		step.Store(0)
+		pass(2 * time.Hour)
+		if p := a.phase(); p.Phase != 1 || len(a.events("phase_changed")) != 0 {
+			t.Errorf("after ten minutes of another year: %+v", p)
+		}
+		step.Store(int64(3 * 24 * time.Hour))
+		pass(50 * time.Minute)
+		if p := a.phase(); p.Phase != 1 {
+			t.Errorf("within the hour: %+v", p)
+		}
+		pass(15 * time.Minute)
+		if p := a.phase(); p.Phase != 2 {
+			t.Errorf("three days on, and it stays so: %+v", p)
+		}
+	})
+}
