@@ -173,7 +173,7 @@ func (r TimeRequest) Marshal() ([]byte, error) { return json.Marshal(r) }
 type TimeReply struct {
 	Nonce   uint64            `json:"nonce"`
 	Now     greenhouse.Millis `json:"now"`
-	Trusted bool              `json:"trusted"` // the daemon's own clock is synchronised
+	Trusted bool              `json:"trusted"` // schedules follow the daemon's own clock: it is synchronised, or was and has counted on
 }
 
 // DecodeTimeReply reads the payload of a time/reply topic.

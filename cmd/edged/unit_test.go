@@ -23,6 +23,9 @@ func TestUnitLeavesLittleToAnIntruder(t *testing.T) {
 			t.Errorf("%s is not in the unit", line)
 		}
 	}
+	if strings.Contains(string(text), "time-sync.target\n") {
+		t.Error("without a network the daemon would wait for the time and control nothing")
+	}
 	if strings.Contains(string(text), "\nProtectClock=yes") {
 		t.Error("ProtectClock forbids the daemon to ask the kernel whether the clock is synchronised")
 	}
