@@ -2,6 +2,7 @@ package edge
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -37,7 +38,11 @@ func (d *Daemon) grow() error {
 		if z == nil || z.Run == nil {
 			continue
 		}
-		if run := d.grownBy(reg, z, now.In(loc)); run != nil {
+		run, err := grownBy(z, now.In(loc), d.dayMeans)
+		if err != nil && d.ctx.Err() == nil {
+			d.log.Warn("the warmth of past days is not counted yet", "zone", id, "error", err)
+		}
+		if run != nil {
 			due = append(due, grown{z, run})
 		}
 		if len(due) == zonesAtOnce {
@@ -57,38 +62,60 @@ func (d *Daemon) grow() error {
 	})
 }
 
+// warmthWaits is for how many days the warmth of a date is waited for while the
+// history cannot be read: a disk that stalls says nothing of the date. What is known
+// to be damaged is no error of the history, and waits for nobody.
+const warmthWaits = 7
+
+// dayMeans returns the mean air temperature of a zone by date.
+type dayMeans func(z greenhouse.ZoneID, from, to time.Time) (map[greenhouse.Date]float64, error)
+
 // grownBy returns the run of a zone as it should be now, nil where it is so already.
-func (d *Daemon) grownBy(reg *store.Registry, z *greenhouse.Zone, now time.Time) *greenhouse.RecipeRun {
-	today, run := greenhouse.DateOf(now), z.Run.Clone()
+// Where the history cannot be read just now no date is counted, and the next minute
+// looks again; phases by days go on all the same.
+func grownBy(z *greenhouse.Zone, now time.Time, read dayMeans) (*greenhouse.RecipeRun, error) {
+	today, at, run := greenhouse.DateOf(now), greenhouse.MillisOf(now), z.Run.Clone()
+	byDays := false
+	for run.Advance(today, at) {
+		byDays = true
+	}
+	counted := run.Clone()
 	var means map[greenhouse.Date]float64
-	changed := run.Follow(today, greenhouse.MillisOf(now), func(date greenhouse.Date) (float64, bool) {
-		if means == nil { // all that is owed comes from one look
-			means = d.dayMeans(reg, z.ID, date.Begin(now.Location()), today.Begin(now.Location()))
+	var failed error
+	changed := counted.Follow(today, at, func(date greenhouse.Date) (float64, bool) {
+		if means == nil && failed == nil { // all that is owed comes from one look
+			means, failed = read(z.ID, date.Begin(now.Location()), today.Begin(now.Location()))
+			if failed != nil && today.Since(date) > warmthWaits {
+				means, failed = map[greenhouse.Date]float64{}, nil
+			}
 		}
 		mean, measured := means[date]
 		return mean, measured
 	})
-	if !changed {
-		return nil
+	switch {
+	case failed == nil && (changed || byDays):
+		return counted, nil
+	case byDays:
+		return run, failed
 	}
-	return run
+	return nil, failed
 }
 
-// dayMeans returns the mean air temperature of a zone by date: of each sensor over
-// the date, and of the sensors.
-func (d *Daemon) dayMeans(reg *store.Registry, z greenhouse.ZoneID, from, to time.Time) map[greenhouse.Date]float64 {
+// dayMeans reads the mean air temperature of a zone by date from the history: of each
+// sensor over the date, and of the sensors.
+func (d *Daemon) dayMeans(z greenhouse.ZoneID, from, to time.Time) (map[greenhouse.Date]float64, error) {
 	sums, counts := map[greenhouse.Date]float64{}, map[greenhouse.Date]float64{}
-	for _, p := range reg.ZonePoints(z) {
+	for _, p := range d.store.Registry().ZonePoints(z) {
 		if p.Name != "air_temp" || p.Kind != greenhouse.Sensor {
 			continue
 		}
 		q := telemetry.Query{Point: p.ID, From: greenhouse.MillisOf(from), To: greenhouse.MillisOf(to), Step: telemetry.StepDay, Location: from.Location()}
 		r, err := d.telemetry.History(d.ctx, q)
+		if errors.Is(err, greenhouse.ErrNotFound) {
+			continue // it has never been heard
+		}
 		if err != nil {
-			if d.ctx.Err() == nil && !errors.Is(err, greenhouse.ErrNotFound) {
-				d.log.Warn("the warmth of past days could not be read", "point", p.ID, "error", err)
-			}
-			continue
+			return nil, fmt.Errorf("read the history of %s: %w", p.ID, err)
 		}
 		for _, s := range r.Samples {
 			if s.Count > 0 && !math.IsNaN(s.Value) {
@@ -101,7 +128,7 @@ func (d *Daemon) dayMeans(reg *store.Registry, z greenhouse.ZoneID, from, to tim
 	for date, n := range counts {
 		sums[date] /= n
 	}
-	return sums
+	return sums, nil
 }
 
 // keepGrown writes down how far a zone has come, with an event for each phase that

@@ -1,9 +1,13 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -121,5 +125,120 @@ func TestRulesOfRecipes(t *testing.T) {
 	})
 	if len(s.Registry().Recipes) != 0 {
 		t.Error("it is still there")
+	}
+}
+
+// growing is a registry whose zone north grows by basil.
+func growing(t *testing.T, opt store.Options) *store.Store {
+	t.Helper()
+	s := open(t, opt)
+	zones(t, s, "north")
+	update(t, s, func(tx *store.Tx) error {
+		if _, err := tx.CreateRecipe(basil()); err != nil {
+			return err
+		}
+		_, err := tx.EditZone("north", 0, func(z *greenhouse.Zone) (err error) {
+			z.Run, err = greenhouse.StartRecipe(tx.Registry().Recipes["basil"], "2026-02-28", 0, "2026-02-28", greenhouse.MillisOf(epoch0().Add(-time.Hour)), "anna")
+			z.Run.Advance("2026-03-03", greenhouse.MillisOf(epoch0().Add(-time.Minute)))
+			return err
+		})
+		return err
+	})
+	return s
+}
+
+func TestDeletedZoneFreesItsRecipe(t *testing.T) {
+	s := growing(t, options(t))
+	update(t, s, func(tx *store.Tx) error { return tx.DeleteZone("north", 0) })
+	update(t, s, func(tx *store.Tx) error { return tx.DeleteRecipe("basil", 0) })
+	if r := s.Registry(); len(r.Recipes)+len(r.Zones) != 0 {
+		t.Errorf("left: %+v %+v", r.Recipes, r.Zones)
+	}
+}
+
+// TestBackupHoldsWhatGrows: a restored registry goes on where the backup was.
+func TestBackupHoldsWhatGrows(t *testing.T) {
+	opt := options(t)
+	s := growing(t, opt)
+	want := s.Registry()
+	var b bytes.Buffer
+	if err := s.Backup(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	update(t, s, func(tx *store.Tx) error {
+		_, err := tx.EditZone("north", 0, func(z *greenhouse.Zone) error { z.Run = nil; return nil })
+		return errors.Join(err, tx.DeleteRecipe("basil", 0))
+	})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	if err := os.WriteFile(backup, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Restore(opt.Path, backup); err != nil {
+		t.Fatal(err)
+	}
+	got := open(t, opt).Registry()
+	if diff := cmp.Diff(want.Zones["north"].Run, got.Zones["north"].Run) + cmp.Diff(want.Recipes, got.Recipes); diff != "" || got.Zones["north"].Run.Last().Phase != 2 {
+		t.Errorf("after the restore: %s", diff)
+	}
+}
+
+// TestDamagedRunIsFound: a changed byte in the copy of a recipe that a zone grows by is
+// found by the check of the file, and what is read is never the changed one.
+func TestDamagedRunIsFound(t *testing.T) {
+	opt := options(t)
+	if err := growing(t, opt).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.VerifyFile(opt.Path); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(opt.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for at := 0; ; {
+		i := bytes.Index(raw[at:], []byte(`"phase":2`)) // of the run, in every page that holds it
+		if i < 0 {
+			break
+		}
+		at += i + len(`"phase":2`)
+		raw[at-1], found = '1', found+1
+	}
+	if err := os.WriteFile(opt.Path, raw, 0o600); err != nil || found == 0 {
+		t.Fatalf("%d places, %v", found, err)
+	}
+	var damage *store.DamageError
+	if err := store.VerifyFile(opt.Path); !errors.As(err, &damage) || !strings.Contains(err.Error(), "north") {
+		t.Errorf("got %v, want the damage of zone north", err)
+	}
+	if s, err := store.Open(opt); err == nil {
+		t.Errorf("opened with the zone in phase %d", s.Registry().Zones["north"].Run.Last().Phase)
+		_ = s.Close()
+	} else if !errors.Is(err, greenhouse.ErrUnavailable) {
+		t.Errorf("got %v, want it refused, for there is no snapshot", err)
+	}
+}
+
+// TestRampsKeepTheirTimeWhenTheClockIsStepped: what was on its way goes on from where
+// it was.
+func TestRampsKeepTheirTimeWhenTheClockIsStepped(t *testing.T) {
+	for _, by := range []time.Duration{5 * time.Hour, -5 * time.Hour} {
+		opt := options(t)
+		s := growing(t, opt)
+		was := s.Registry().Zones["north"].Run
+		update(t, s, func(tx *store.Tx) error { return second(tx.ShiftEnds(by)) })
+		is := s.Registry().Zones["north"].Run
+		for i := range was.Changes {
+			if got := is.Changes[i].At.Sub(was.Changes[i].At); got != by {
+				t.Errorf("change %d was moved by %v, want %v", i+1, got, by)
+			}
+			if is.Changes[i].From != was.Changes[i].From {
+				t.Errorf("change %d counts its days from %s, was %s", i+1, is.Changes[i].From, was.Changes[i].From)
+			}
+		}
 	}
 }

@@ -12,7 +12,7 @@ const freshly = 3 * time.Second
 
 // ShiftEnds moves everything that ends at a time of the wall clock by what that
 // clock was stepped by, so that it keeps the time it has left: overrides, offsets and
-// holds of set-points, and an open pairing window. It returns how many were moved.
+// holds of set-points, ramps between the phases of recipes, and an open pairing window. It returns how many were moved.
 func (tx *Tx) ShiftEnds(by time.Duration) (int, error) {
 	n := 0
 	now := greenhouse.MillisOf(tx.at)
@@ -30,7 +30,7 @@ func (tx *Tx) ShiftEnds(by time.Duration) (int, error) {
 		n++
 	}
 	for id, z := range tx.reg.Zones {
-		if len(z.Offsets)+len(z.Holds) == 0 {
+		if len(z.Offsets)+len(z.Holds) == 0 && z.Run == nil {
 			continue
 		}
 		moved := cloneZone(z)
@@ -43,11 +43,19 @@ func (tx *Tx) ShiftEnds(by time.Duration) (int, error) {
 				}
 			}
 		}
+		if run := moved.Run; run != nil {
+			for i := range run.Changes {
+				if c := &run.Changes[i]; !stays(c.At) {
+					c.At = c.At.Add(by)
+				}
+			}
+			n++
+		}
 		if sameRecord(z, moved) {
 			continue
 		}
 		if _, err := tx.EditZone(id, 0, func(to *greenhouse.Zone) error {
-			to.Offsets, to.Holds = moved.Offsets, moved.Holds
+			to.Offsets, to.Holds, to.Run = moved.Offsets, moved.Holds, moved.Run
 			return nil
 		}); err != nil {
 			return n, err
