@@ -1,5 +1,7 @@
 package greenhouse
 
+import "cmp"
+
 // Site is the one place a daemon looks after.
 type Site struct {
 	Name      string  `json:"name"`
@@ -114,14 +116,16 @@ func DefaultNodeLimit(t NodeType) int {
 }
 
 // Control holds the parameters of a zone's control blocks. A nil or zero field
-// takes the default named beside it; docs/control.md explains each.
+// takes the default named beside it, see [Control.Defaults]; docs/control.md
+// explains each.
 type Control struct {
 	HeatOn      float64 `json:"heat_on_k,omitempty"`        // K below the set-point at which heat starts; 0.3
 	HeatOff     float64 `json:"heat_off_k,omitempty"`       // K above the set-point at which heat stops; 0.2
 	HeatKp      float64 `json:"heat_kp_per_k,omitempty"`    // heat per K of error, where power can be varied; 0.25
 	HeatTiS     int     `json:"heat_ti_s,omitempty"`        // s over which a lasting error is made good; 900
+	HeatCycleS  int     `json:"heat_cycle_s,omitempty"`     // s from one run of a switched heater to the next; 0: as it comes (sigma-delta)
 	DeadZone    float64 `json:"dead_zone_k,omitempty"`      // K between heating and venting; 3, at least 1
-	VentPBand   float64 `json:"vent_p_band_k,omitempty"`    // K over which vents go from 0 to 1; 2
+	VentPBand   float64 `json:"vent_p_band_k,omitempty"`    // K over which vents go from 0 to 1; 4
 	StageDelayS int     `json:"stage_delay_s,omitempty"`    // s between two heating or venting stages; 120
 	FrostLimit  float64 `json:"frost_limit_c,omitempty"`    // °C below which heat is forced; 4
 	HeatLimit   float64 `json:"heat_limit_c,omitempty"`     // °C above which vents are forced open; 35
@@ -138,6 +142,20 @@ type Control struct {
 	WeatherZone ZoneID  `json:"weather_zone,omitempty"`     // zone whose outside_* points serve this one
 	BackupZone  ZoneID  `json:"backup_zone,omitempty"`      // zone whose air_temp stands in where this one's is lost
 	HeaterWM2   float64 `json:"heater_w_m2,omitempty"`      // installed heat, W/m²; 0 is unknown
+}
+
+// Defaults returns c with every field that is left at zero at its default, where
+// it has one.
+func (c Control) Defaults() Control {
+	c.HeatOn, c.HeatOff = cmp.Or(c.HeatOn, 0.3), cmp.Or(c.HeatOff, 0.2)
+	c.HeatKp, c.HeatTiS = cmp.Or(c.HeatKp, 0.25), cmp.Or(c.HeatTiS, 900)
+	c.DeadZone, c.VentPBand = cmp.Or(c.DeadZone, 3), cmp.Or(c.VentPBand, 4)
+	c.StageDelayS, c.ChangeoverS = cmp.Or(c.StageDelayS, 120), cmp.Or(c.ChangeoverS, 300)
+	c.FrostLimit, c.HeatLimit = cmp.Or(c.FrostLimit, 4), cmp.Or(c.HeatLimit, 35)
+	c.HoldS, c.VentCap = cmp.Or(c.HoldS, 300), cmp.Or(c.VentCap, 0.5)
+	c.RHPBand, c.RHVentMax = cmp.Or(c.RHPBand, 8), cmp.Or(c.RHVentMax, 0.1)
+	c.CO2Max = cmp.Or(c.CO2Max, 1600)
+	return c
 }
 
 // Point is what is measured or driven at a place. It outlives the hardware

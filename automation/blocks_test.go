@@ -312,3 +312,72 @@ func TestPIDGolden(t *testing.T) {
 		}
 	}
 }
+
+// TestFixedCycleBlock holds the promises of a fixed cycle: the mean is right
+// though short runs are carried over and short pauses left out, no run and no
+// pause is too short, and no hour has more starts than cycles.
+func TestFixedCycleBlock(t *testing.T) {
+	p := automation.FixedCycle{Cycle: 500 * time.Second, MinOn: time.Minute, MinOff: time.Minute}
+	const dt = 5 * time.Second
+	for _, u := range []float64{0, 0.01, 0.03, 0.1, 0.117, 0.2, 0.5, 0.8, 0.9, 0.95, 0.97, 1, math.NaN()} {
+		var s automation.Pulses
+		on, last, starts := 0, 0, 0
+		n := int(24 * time.Hour / dt)
+		for i := range n {
+			was := s.On
+			if s = p.Step(s, u, dt); s.On {
+				on++
+			}
+			if s.On == was {
+				continue
+			}
+			if held := time.Duration(i-last) * dt; last > 0 && held < time.Minute {
+				t.Fatalf("at %v: switched after %s", u, held)
+			}
+			if last = i; s.On {
+				starts++
+			}
+		}
+		want := u
+		if !(u >= 0.02) {
+			want = 0
+		}
+		if got := float64(on) / float64(n); math.Abs(got-want) > 0.006 {
+			t.Errorf("at %v: on for %.4f of the time", u, got)
+		}
+		if most := 24*3600/500 + 1; starts > most {
+			t.Errorf("at %v: %d starts a day, %d cycles", u, starts, most)
+		}
+	}
+	var s automation.Pulses
+	for range 24 {
+		s = p.Step(s, 0.5, dt)
+	}
+	if !s.On {
+		t.Error("off in the first half of a cycle")
+	}
+	for range 12 {
+		s = p.Step(s, 0, dt)
+	}
+	if s.On {
+		t.Error("nothing is wanted, and it waits for the end of the cycle")
+	}
+}
+
+// TestFixedCycleFollows compares what is given with what a changing fraction asks
+// for: at no time do they differ by more than a cycle.
+func TestFixedCycleFollows(t *testing.T) {
+	p := automation.FixedCycle{Cycle: 300 * time.Second, MinOn: time.Minute, MinOff: time.Minute}
+	var s automation.Pulses
+	wanted, given := 0.0, 0.0
+	for i := range 24 * 720 {
+		u := 0.5 + 0.45*math.Sin(float64(i)/300)
+		wanted += u * 5
+		if s.On {
+			given += 5
+		}
+		if s = p.Step(s, u, 5*time.Second); math.Abs(wanted-given) > 300 {
+			t.Fatalf("after %d s: %.0f s wanted and %.0f s given", 5*i, wanted, given)
+		}
+	}
+}

@@ -582,3 +582,137 @@ func TestCO2DangerEndsByAReadingAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestHeaterInFixedCycles starts a contactor at the beginning of each cycle and
+// at no other time.
+func TestHeaterInFixedCycles(t *testing.T) {
+	h := newHouse(t, midnight(), "air_temp", "air_temp.2", "heater", "heater.2")
+	h.target(greenhouse.Heating, 18, 18)
+	h.zone.Control.HeatCycleS = 600
+	began, first, starts, was := h.now, time.Time{}, 0, 0.0
+	h.run(6*time.Hour, func() {
+		air := 17.2 + 0.1*float64(h.now.Minute()%2)
+		h.set("air_temp", air)
+		h.set("air_temp.2", air)
+		level := h.level("heater")
+		if level > was && h.now.Sub(began) > 30*time.Minute {
+			if first.IsZero() {
+				first = h.now
+			}
+			if off := h.now.Sub(first) % (10 * time.Minute); off > 10*time.Second && off < 10*time.Minute-10*time.Second {
+				t.Errorf("a start %s into a cycle", off)
+			}
+			starts++
+		}
+		was = level
+	})
+	if starts < 3 || starts > 36 {
+		t.Errorf("%d starts in six hours of cycles of ten minutes", starts)
+	}
+}
+
+// TestSaturatedHumidityLeavesAMorningPurge: a sensor at the end of its scale costs
+// no night of heating, and the air is changed after sunrise all the same.
+func TestSaturatedHumidityLeavesAMorningPurge(t *testing.T) {
+	h := newHouse(t, midnight(), "air_temp", "air_rh", "outside_temp", "outside_rh", "wind_speed", "rain", "heater", "vent")
+	h.target(greenhouse.Heating, 16, 16)
+	h.target(greenhouse.HumidityMax, 85, 85)
+	h.mild(5, 80)
+	h.set("air_rh", 100)
+	rise, _, _ := automation.SunTimes(h.now, h.site.Latitude, h.site.Longitude)
+	h.run(2*time.Hour, func() { h.set("air_temp", 16.2+0.1*float64(h.now.Minute()%2)) })
+	if !h.alarm("humidity_saturated") {
+		t.Fatal("nobody is told")
+	}
+	var early, purge, late time.Duration
+	h.run(9*time.Hour, func() {
+		h.set("air_temp", 16.2+0.1*float64(h.now.Minute()%2))
+		if h.level("vent") < 0.05 {
+			return
+		}
+		switch since := h.now.Sub(rise); {
+		case since < 0:
+			early += 5 * time.Second
+		case since < 30*time.Minute:
+			purge += 5 * time.Second
+			if why := h.reason("vent", "humidity"); !strings.Contains(why, "sunrise") {
+				t.Fatalf("reason %q", why)
+			}
+		case since > 90*time.Minute:
+			late += 5 * time.Second
+		}
+	})
+	if early > 0 || purge < 20*time.Minute || late > 0 {
+		t.Errorf("vents open for %s before sunrise, %s after it, %s later", early, purge, late)
+	}
+	h.set("air_rh", 70)
+	h.run(10*time.Minute, func() { h.set("air_rh", 70+0.1*float64(h.now.Second()%3)) })
+	if h.alarm("humidity_saturated") {
+		t.Error("the sensor is well and the alarm stays")
+	}
+}
+
+// TestWetHoursAreCounted: the hours of a date for which the crop is below the dew
+// point, kept over a restart and begun anew with the next date.
+func TestWetHoursAreCounted(t *testing.T) {
+	h := newHouse(t, midnight(), "air_temp", "air_rh", "leaf_temp", "solar", "heater", "vent")
+	h.target(greenhouse.Heating, 10, 10)
+	h.set("air_temp", 16)
+	h.set("air_rh", 90)
+	h.set("solar", 0)
+	h.set("leaf_temp", 12) // the dew point is 14.4 °C
+	moves := func() { h.set("air_temp", 16+0.1*float64(h.now.Minute()%2)) }
+	h.run(90*time.Minute, moves)
+	if got := h.last.Climate.WetHours; math.Abs(got-1.5) > 0.03 {
+		t.Errorf("%.2f wet hours after an hour and a half", got)
+	}
+	if got := h.want("vent").Terms["wet_hours"]; math.Abs(got-1.5) > 0.03 {
+		t.Errorf("zone why tells of %.2f", got)
+	}
+	h.set("leaf_temp", 16)
+	h.run(time.Hour, moves)
+	kept := h.st.Memory()
+	again := newHouse(t, h.now, "air_temp", "air_rh", "leaf_temp", "solar", "heater", "vent")
+	again.st.Restore(kept)
+	again.set("air_temp", 16)
+	again.set("air_rh", 70)
+	again.run(time.Minute, nil)
+	if got := again.last.Climate.WetHours; math.Abs(got-1.5) > 0.03 {
+		t.Errorf("%.2f wet hours after a restart", got)
+	}
+	again.now = again.now.Add(24 * time.Hour)
+	again.run(time.Minute, nil)
+	if got := again.last.Climate.WetHours; got != 0 {
+		t.Errorf("the next day begins with %.2f wet hours", got)
+	}
+}
+
+// TestLampsWithoutALightSensor take the sun for what it was on the last days.
+func TestLampsWithoutALightSensor(t *testing.T) {
+	h := newHouse(t, time.Date(2026, 3, 1, 0, 0, 5, 0, time.UTC), "solar", "lamp")
+	h.target(greenhouse.DLI, 14, 14)
+	h.zone.DayFrom, h.zone.DayUntil, h.zone.Control.LampPPFD = "04:00", "22:00", 200
+	sun := func() {
+		h.set("solar", max(0, 700*math.Sin(math.Pi*(float64(h.now.Hour())+float64(h.now.Minute())/60-6)/12)))
+	}
+	h.run(72*time.Hour, sun)
+	_, bright := lampHours(h, 24*time.Hour, sun)
+	h.silent["solar"] = true
+	lit, dli := lampHours(h, 24*time.Hour, nil)
+	if lit > 1 || math.Abs(dli-bright) > 2 {
+		t.Errorf("without the sensor lamps burn for %.1f h and the light sum is %.1f, with it %.1f", lit, dli, bright)
+	}
+}
+
+// lampHours runs for a time and returns how long lamps burnt and the highest light
+// sum.
+func lampHours(h *house, d time.Duration, each func()) (hours, dli float64) {
+	h.run(d, func() {
+		if each != nil {
+			each()
+		}
+		hours += h.level("lamp") * 5 / 3600
+		dli = max(dli, h.last.Climate.DLI)
+	})
+	return hours, dli
+}

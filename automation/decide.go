@@ -176,7 +176,7 @@ func (st *State) bound(i int, slot claimSlot, p greenhouse.Priority, owner strin
 // summarise fills in what the zone is like.
 func (st *State) summarise() {
 	c := Climate{Air: st.seen[airTemp].Value, RH: st.seen[airRH].Value, CO2: st.seen[airCO2].Value, VPD: math.NaN(), DewPoint: math.NaN(),
-		HeatBelow: st.aim.heat, VentAbove: st.aim.vent, DLI: st.light.sum, Drying: st.drying.demand, CropMargin: st.drying.margin}
+		HeatBelow: st.aim.heat, VentAbove: st.aim.vent, DLI: st.light.sum, Drying: st.drying.demand, CropMargin: st.drying.margin, WetHours: st.drying.soaked.Hours()}
 	if st.seen[airTemp].ok() && st.seen[airRH].ok() {
 		c.VPD, c.DewPoint = st.drying.vpd, st.drying.dew
 	}

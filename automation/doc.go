@@ -16,8 +16,8 @@
 //	      ─▶ the failsafe of every actuator                    level 9
 //	      ─▶ alarms that changed
 //
-// The blocks ([Hysteresis], [Stager], [PID], [SigmaDelta], [Vent], [Limit],
-// [Probe], [Vote], [Residual], [SetPoint] and the psychrometrics) are pure: step from
+// The blocks ([Hysteresis], [Stager], [PID], [SigmaDelta], [FixedCycle], [Vent],
+// [Limit], [Probe], [Vote], [Residual], [SetPoint] and the psychrometrics) are pure: step from
 // parameters, state, input and time passed to output and state. What joins them
 // are methods of [State], in one file for each function of the house.
 //

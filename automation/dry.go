@@ -17,6 +17,9 @@ const (
 	cropWet     = 0.5             // K above the dew point where it counts as wet
 	dryMinds    = 2 * time.Minute // for which outside air must be otherwise to be taken for that
 	rhSaturated = 99.5            // % from which a sensor tells nothing any more
+	saturating  = time.Hour       // for which it may say so and be believed
+	blindPurge  = time.Hour / 2   // from sunrise, of drying where it is not
+	blindRH     = 85.0            // % that is taken for it then
 )
 
 // drying is the state of the humidity side.
@@ -32,7 +35,13 @@ type drying struct {
 	contrary  time.Duration // for which it has seemed otherwise
 	judged    bool
 	limited   bool // the budget is spent
+	date      int
+	soaked    time.Duration // on that date, for which the crop was below the dew point
 }
+
+// blind reports whether the humidity has been at the end of its scale for so long
+// that its sensor is not believed.
+func (y *drying) blind() bool { return y.saturated >= saturating }
 
 // dry finds how much drying is wanted: by the humidity, by the vapour pressure
 // deficit, or because the crop is about to be wet. It raises the set-point of
@@ -49,11 +58,14 @@ func (st *State) dry() {
 	if air.ok() && rh.ok() {
 		y.vpd, y.dew = VPD(air.Value, rh.Value), DewPoint(air.Value, rh.Value)
 		st.crop()
-		if st.wantsDry() && st.auto && y.saturated < time.Hour {
+		if st.wantsDry() && st.auto && !y.blind() {
 			y.demand = st.dryDemand()
 		}
 	} else {
 		y.primed, y.wet = false, 0
+	}
+	if air.ok() && y.blind() && st.wantsDry() && st.auto && st.sinceSunrise() < blindPurge {
+		y.demand = 1
 	}
 	st.judgeOutside()
 	y.limited = st.tuning.HeaterWM2 > 0 && st.heating.budget >= dryBudget
@@ -64,6 +76,15 @@ func (st *State) dry() {
 	if !math.IsNaN(st.aim.heat) {
 		st.aim.vent = max(st.aim.vent, st.aim.heat+leastDeadZone)
 	}
+}
+
+// sinceSunrise returns how long ago the sun rose today, a day where it has not or
+// nobody knows.
+func (st *State) sinceSunrise() time.Duration {
+	if since := time.Duration(st.ms-st.cal.sunrise) * time.Millisecond; st.clockTrusted && since >= 0 {
+		return min(since, 24*time.Hour)
+	}
+	return 24 * time.Hour
 }
 
 // dryDemand returns the largest of the four demands.
@@ -97,6 +118,14 @@ func (st *State) crop() {
 	if y.wet += st.dt; y.margin >= cropWet {
 		y.wet = 0
 	}
+	if begins(y.date, st.cal.date) {
+		y.date, y.soaked = st.cal.date, 0
+	}
+	if y.margin < 0 {
+		y.soaked += st.dt
+	}
+	st.term(roleHeater, "wet_hours", y.soaked.Hours())
+	st.term(roleVent, "wet_hours", y.soaked.Hours())
 }
 
 // judgeOutside decides whether venting dries. It changes its mind only after a
@@ -104,7 +133,7 @@ func (st *State) crop() {
 // lost.
 func (st *State) judgeOutside() {
 	y, dries := &st.drying, st.driesOutside()
-	lost := !st.seen[airTemp].ok() || !st.seen[airRH].ok()
+	lost := !st.seen[airTemp].ok() || math.IsNaN(st.humidity())
 	if y.contrary += st.dt; dries == y.useful {
 		y.contrary = 0
 	}
@@ -113,12 +142,30 @@ func (st *State) judgeOutside() {
 	}
 }
 
+// humidity returns the humidity inside by which venting is judged: what is
+// measured, a usual one where the sensor is at the end of its scale, else NaN.
+func (st *State) humidity() float64 {
+	if st.drying.blind() {
+		return blindRH
+	}
+	return st.value(airRH)
+}
+
+// humid returns the reason for drying: because it is humid, or because nobody can
+// tell and the sun has just risen.
+func (st *State) humid(why reason) reason {
+	if st.drying.blind() {
+		return whyPurgeBlind
+	}
+	return why
+}
+
 // driesOutside reports whether outside air holds enough less water. Where only
 // its temperature is known it counts as saturated; where nothing is known, as
 // drier, for it almost always is colder.
 func (st *State) driesOutside() bool {
-	air, rh, out, outside := &st.seen[airTemp], &st.seen[airRH], &st.seen[outTemp], &st.seen[outRH]
-	if !air.ok() || !rh.ok() {
+	air, inside, out, outside := &st.seen[airTemp], st.humidity(), &st.seen[outTemp], &st.seen[outRH]
+	if !air.ok() || math.IsNaN(inside) {
 		return false
 	}
 	if !out.ok() {
@@ -132,5 +179,5 @@ func (st *State) driesOutside() bool {
 	if st.drying.useful {
 		worth /= 2 // vents must not follow the noise of two sensors
 	}
-	return AbsoluteHumidity(out.Value, humidity) < AbsoluteHumidity(air.Value, rh.Value)-worth
+	return AbsoluteHumidity(out.Value, humidity) < AbsoluteHumidity(air.Value, inside)-worth
 }

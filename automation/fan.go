@@ -59,7 +59,7 @@ func (st *State) runFans(band, limit float64, blocked bool, because reason) {
 			why = because
 		}
 		if purge && d.level == 0 {
-			st.want(i, slotLoop, "humidity", 1, whyFanPurge, st.value(airRH), 0, 0)
+			st.want(i, slotLoop, "humidity", 1, st.humid(whyFanPurge), st.value(airRH), 0, 0)
 			continue
 		}
 		st.want(i, slotLoop, "venting", d.level, why, v.air, from, c)

@@ -326,7 +326,12 @@ func (st *State) proportion(d *device, part float64) float64 {
 		part = 0
 	}
 	sd := switching(&d.spec)
-	if d.pulses = sd.Step(d.pulses, part, st.dt); d.pulses.On {
+	if cycle := st.tuning.heatCycle; cycle > 0 && d.role == roleHeater {
+		d.pulses = FixedCycle{Cycle: max(cycle, sd.MinOn+sd.MinOff), MinOn: sd.MinOn, MinOff: sd.MinOff}.Step(d.pulses, part, st.dt)
+	} else {
+		d.pulses = sd.Step(d.pulses, part, st.dt)
+	}
+	if d.pulses.On {
 		return 1
 	}
 	return 0

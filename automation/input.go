@@ -72,4 +72,5 @@ type Climate struct {
 	DLI                    float64 // mol/m² of the crop's day so far
 	Drying                 float64 // demand for drying, 0 to 1
 	CropMargin             float64 // K from the dew point to the coldest part of the crop
+	WetHours               float64 // h of this date for which that was below 0
 }

@@ -50,6 +50,9 @@ type dayLight struct {
 func (st *State) lamps() {
 	l := &st.light
 	natural := st.natural()
+	if math.IsNaN(natural) && l.days > 0 && st.cal.until != 0 && st.clockTrusted { // no sensor tells: as on the last days
+		natural = float64(l.profile[st.slot()]) / (24 * 3600 / slots) * 1e6
+	}
 	st.sumLight(natural)
 	lamps := st.roles[roleLamp]
 	if len(lamps) == 0 || !st.auto || math.IsNaN(st.aim.dli) {

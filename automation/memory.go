@@ -1,6 +1,10 @@
 package automation
 
-import "greenhouse"
+import (
+	"time"
+
+	"greenhouse"
+)
 
 // Memory is what a zone's control must not forget over a restart, or the day
 // would begin anew at noon: its light sum, what the sun brought at which time of
@@ -14,6 +18,8 @@ type Memory struct {
 	Days    int       `json:"days,omitempty"`    // seen in full
 	Profile []float32 `json:"profile,omitempty"` // mol/m² of the sun by half hours
 	DryKWh  float64   `json:"dry_kwh,omitempty"` // kWh/m² spent on drying on Date
+
+	WetH float64 `json:"wet_h,omitempty"` // h on Date for which the crop was below the dew point
 
 	Loss    float64        `json:"loss,omitempty"`     // share of full heat that each K of warmth asks for
 	LossOf  int            `json:"loss_of,omitempty"`  // half hours it was learned from
@@ -60,6 +66,9 @@ func (st *State) Memory() Memory {
 	}
 	if st.heating.date == l.date {
 		m.DryKWh = st.heating.budget
+	}
+	if st.drying.date == l.date {
+		m.WetH = st.drying.soaked.Hours()
 	}
 	st.learned.remember(&m)
 	m.Balance = st.drift.remember()
@@ -111,6 +120,7 @@ func (st *State) Restore(m Memory) {
 		copy(l.profile[:], m.Profile)
 	}
 	st.heating.date, st.heating.budget = m.Date, m.DryKWh
+	st.drying.date, st.drying.soaked = m.Date, time.Duration(clamp(m.WetH, 0, 24)*float64(time.Hour))
 	st.learned.recall(m)
 	st.drift.recall(m.Balance)
 	st.mastering = mastering{cut: m.HeatCut, since: masterTrial}

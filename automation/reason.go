@@ -36,6 +36,7 @@ const (
 	whyFanOff
 	whyFanLater
 	whyFanPurge
+	whyPurgeBlind
 	whyStorm
 	whyWind
 	whyRain
@@ -191,6 +192,8 @@ func (r reason) other() (string, int) {
 		return "humidity %.0f %% is too high: vents stay open a little", 0
 	case whyFanPurge:
 		return "humidity %.0f %% is too high: the fan changes the air for a few minutes", 0
+	case whyPurgeBlind:
+		return "the humidity sensor is at the end of its scale: the air is changed a little after sunrise", 0
 	case whyRain:
 		return "it rains, or did within ten minutes", 0
 	case whyNoWeather:

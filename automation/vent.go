@@ -209,7 +209,7 @@ func (st *State) openVents(band float64, blocked bool, because reason) {
 	for _, i := range st.roles[roleVent] {
 		st.want(i, slotLoop, "venting", v.pos, why, v.air, st.aim.vent, band)
 		if least >= 0.01 {
-			st.bound(i, slotMore, greenhouse.PriorityLoop, "humidity", true, least, whyVentHumid, st.value(airRH), 0, 0)
+			st.bound(i, slotMore, greenhouse.PriorityLoop, "humidity", true, least, st.humid(whyVentHumid), st.value(airRH), 0, 0)
 			st.devices[i].level = max(v.pos, least)
 		}
 	}

@@ -204,7 +204,7 @@ func (st *State) alarming(k alarmKind) (bool, float64) {
 	case alarmWet:
 		return st.drying.wet >= 30*time.Minute && st.wantsDry(), cropWet
 	case alarmSaturated:
-		return st.drying.saturated >= time.Hour, 0
+		return st.drying.blind(), 0
 	case alarmStuckOn:
 		return st.watching.stuck, st.watching.rose
 	case alarmFrostNear:

@@ -183,12 +183,12 @@ func (d *Daemon) dangerous(z greenhouse.ZoneID, l greenhouse.Latest) bool {
 	if !ok {
 		return false
 	}
-	frost, heat := cmp.Or(zone.Control.FrostLimit, 4), cmp.Or(zone.Control.HeatLimit, 35)
+	limits := zone.Control.Defaults()
 	switch l.Point.Name() {
 	case "air_temp":
-		return l.Quality != greenhouse.Good || l.Value <= frost+1 || l.Value >= heat-1
+		return l.Quality != greenhouse.Good || l.Value <= limits.FrostLimit+1 || l.Value >= limits.HeatLimit-1
 	case "co2":
-		return l.Value >= cmp.Or(zone.Control.CO2Max, 1600)
+		return l.Quality != greenhouse.Good || l.Value >= limits.CO2Max
 	case "wind_speed":
 		return l.Value > 12
 	case "rain", "level_low", "level_high", "leak":

@@ -430,6 +430,7 @@ func TestZoneRules(t *testing.T) {
 		{"heat_ti_s_invalid", func(z *greenhouse.Zone) { z.Control.HeatTiS = 4 * 3600 }},
 		{"heat_kp_per_k_invalid", func(z *greenhouse.Zone) { z.Control.HeatKp = -0.1 }},
 		{"limits_inverted", func(z *greenhouse.Zone) { z.Control.FrostLimit, z.Control.HeatLimit = 15, 20 }},
+		{"limits_inverted", func(z *greenhouse.Zone) { z.Control.HeatLimit = 13 }}, // against the usual frost limit
 		{"zone_not_found", func(z *greenhouse.Zone) { z.Control.WeatherZone = "moon" }},
 		{"", func(z *greenhouse.Zone) { z.Control.WeatherZone = "south" }},
 		{"zone_not_found", func(z *greenhouse.Zone) { z.Control.BackupZone = "moon" }},

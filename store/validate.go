@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"regexp"
@@ -271,6 +270,7 @@ func checkControl(c *greenhouse.Control) error {
 	err := firstError(
 		checkNumber("heat_on_k", c.HeatOn, 0, 10), checkNumber("heat_off_k", c.HeatOff, 0, 10),
 		checkNumber("heat_kp_per_k", c.HeatKp, 0, 10), checkNumber("heat_ti_s", float64(c.HeatTiS), 0, 4*3600-1),
+		checkNumber("heat_cycle_s", float64(c.HeatCycleS), 0, 3600),
 		checkNumber("vent_p_band_k", c.VentPBand, 0, 20), checkNumber("stage_delay_s", float64(c.StageDelayS), 0, 86400),
 		checkNumber("co2_gives_g_m2_h", c.CO2Gives, 0, 200), checkNumber("co2_most_g_m2_h", c.CO2Most, 0, 200),
 		checkNumber("frost_limit_c", c.FrostLimit, -5, 20), checkNumber("heat_limit_c", c.HeatLimit, 0, 60),
@@ -281,15 +281,16 @@ func checkControl(c *greenhouse.Control) error {
 	if err != nil {
 		return err
 	}
-	if band := cmp.Or(c.HeatOn, 0.3) + cmp.Or(c.HeatOff, 0.2); band < leastDeadBand-1e-9 {
+	full := c.Defaults()
+	if band := full.HeatOn + full.HeatOff; band < leastDeadBand-1e-9 {
 		return greenhouse.Invalid("dead_band_narrow", "heat_on_k and heat_off_k are %.2g K together: a thermometer in steps of 0.1 K needs %g K at least, or heat would switch by its last digit",
 			band, leastDeadBand)
 	}
 	if c.DeadZone != 0 {
 		err = checkNumber("dead_zone_k", c.DeadZone, minDeadZone, 20)
 	}
-	if err == nil && c.HeatLimit != 0 && c.HeatLimit <= c.FrostLimit+10 {
-		err = greenhouse.Invalid("limits_inverted", "heat_limit_c is %g and frost_limit_c is %g: they must lie more than 10 K apart", c.HeatLimit, c.FrostLimit)
+	if err == nil && full.HeatLimit <= full.FrostLimit+10 {
+		err = greenhouse.Invalid("limits_inverted", "heat_limit_c is %g and frost_limit_c is %g: they must lie more than 10 K apart", full.HeatLimit, full.FrostLimit)
 	}
 	return err
 }
