@@ -71,6 +71,9 @@ func (c *Controller) begin(a *actuator, now time.Time) {
 		if now.Sub(a.node.started) < c.o.Stagger || a.inTurn(now) {
 			return
 		}
+		if lamp(a) && !c.lampTurn(now) {
+			return
+		}
 		a.node.started = now
 	}
 	o := c.order(a, greenhouse.OpSet, now)

@@ -32,6 +32,8 @@ type Controller struct {
 	ghosts    State                       // equipment of points not seen yet
 	unlatched map[greenhouse.ZoneID]bool  // resumed here; the registry may still say stopped
 	told      map[greenhouse.UID]struct{} // nodes whose conditions were reported once
+	lamps     int                         // of the plant
+	lampNext  time.Time                   // no lamp lights up before, against inrush
 	stopAll   latch
 	closing   bool
 	waiters   []chan struct{} // told when an order becomes terminal

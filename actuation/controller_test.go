@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -627,5 +628,50 @@ func TestPowerComesBackToAllAtOnce(t *testing.T) {
 	}
 	if most > n/4 {
 		t.Errorf("%d of %d start within a second", most, n)
+	}
+}
+
+// TestLampsOfManyZonesLightUpInTurn: all zones want their lamps at one instant of
+// the day, and no second sees more than one start; however many there are, all
+// burn within two minutes. Other loads do not wait for them.
+func TestLampsOfManyZonesLightUpInTurn(t *testing.T) {
+	for _, n := range []int{20, 300} {
+		w := newWorld(t, func(o *actuation.Options) { o.Stagger = time.Second })
+		var lamps []greenhouse.PointID
+		for i := range n {
+			p := greenhouse.PointID(fmt.Sprintf("z%d/lamp", i))
+			lamps = append(lamps, p)
+			w.add(p, []greenhouse.Class{greenhouse.ClassLampLED, greenhouse.ClassLampHPS}[i%2])
+		}
+		w.add("z0/heater", greenhouse.ClassHeaterSSR)
+		w.run(21 * time.Minute) // shortest times off, and turns after the boot
+		for _, p := range lamps {
+			w.want(p, 1)
+		}
+		w.want("z0/heater", 1)
+		on := func() (sum int) {
+			for _, p := range lamps {
+				if w.device(p).out["lamp"].level > 0 {
+					sum++
+				}
+			}
+			return sum
+		}
+		most, was := 0, 0
+		for i := range 125 {
+			w.run(time.Second)
+			if i == 2 && w.device("z0/heater").out["heater"].level != 1 {
+				t.Error("a heater waits for lamps")
+			}
+			most, was = max(most, on()-was), on()
+			if i == 4 {
+				if why := w.ctl.Waits(lamps[n-1]); !strings.Contains(why, "other lamps") {
+					t.Errorf("the last lamp waits because %q", why)
+				}
+			}
+		}
+		if allowed := max(2, n/50); was != n || most > allowed {
+			t.Errorf("%d of %d lamps burn after two minutes, at most %d start within a second", was, n, most)
+		}
 	}
 }

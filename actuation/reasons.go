@@ -217,6 +217,8 @@ func (c *Controller) waits(a *actuator, now time.Time) (why string, left time.Du
 		return "nodes that started together take turns", a.node.spread.Sub(now)
 	case a.starts() && now.Sub(a.node.started) < c.o.Stagger:
 		return "another device of its node has just started", c.o.Stagger - now.Sub(a.node.started)
+	case !safe && a.eq.Level == 0 && lamp(a) && !now.After(c.lampNext):
+		return "other lamps light up first, against the inrush", c.lampNext.Sub(now)
 	}
 	return "", 0
 }

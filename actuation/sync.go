@@ -37,6 +37,12 @@ func (c *Controller) Sync(p Plant) {
 			c.abandon(a, now)
 		}
 	}
+	c.lamps = 0
+	for _, a := range c.actuators {
+		if lamp(a) {
+			c.lamps++
+		}
+	}
 	c.takeLatches(p)
 	c.o.StateLost = false // equipment that comes later is new, or inherits
 	c.Wake()
