@@ -123,6 +123,26 @@ func appendSeries(b []byte, st *state, index map[*node]int) []byte {
 	return b
 }
 
+// writeCheckpoint saves the state without readings, twice.
+func (e *Engine) writeCheckpoint() error {
+	_, err := e.checkpoint()
+	return err
+}
+
+func (e *Engine) checkpoint() (position, error) {
+	e.mu.RLock()
+	at := e.applied
+	data := appendCheckpoint(nil, e.st, at, e.wal.segs)
+	e.mu.RUnlock()
+	for _, name := range checkpointNames(e.o.Dir) {
+		e.wal.count(0, int64(len(data)))
+		if err := writeWhole(e.o.Disk, e.o.Dir, name, data); err != nil {
+			return at, fmt.Errorf("write checkpoint: %w", err)
+		}
+	}
+	return at, nil
+}
+
 // decodeCheckpoint rebuilds a state.
 func decodeCheckpoint(data []byte) (*state, checkpoint, error) {
 	var ck checkpoint

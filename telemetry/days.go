@@ -52,7 +52,7 @@ type days struct {
 	wrote func(path string, bytes int64) // hears of every commit
 	tick  atomic.Int64
 
-	months bool // what stayed of days, a month to a file, see levels.go
+	name func(day int64) string // of a new file; see levels.go for other than days
 }
 
 func dayName(day int64, state dayState) string {
@@ -73,7 +73,7 @@ func parseDayName(name string) (day int64, state dayState, ok bool) {
 // openDays lists the directory; no file is opened before it is needed. Where a
 // crash left a day twice, the one that was made of the other has all of it.
 func openDays(dir string, o *Options, wrote func(string, int64)) (*days, error) {
-	ds := &days{dir: dir, disk: o.Disk, files: map[int64]*dayFile{}, wrote: wrote}
+	ds := &days{dir: dir, disk: o.Disk, files: map[int64]*dayFile{}, wrote: wrote, name: func(day int64) string { return dayName(day, dayGrows) }}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list day files: %w", err)
@@ -148,11 +148,7 @@ func (ds *days) ensure(day int64, late bool) (*dayFile, error) {
 	if f := ds.get(day); f != nil {
 		return f, nil
 	}
-	name := dayName(day, dayGrows)
-	if ds.months {
-		name = monthName(day)
-	}
-	f := &dayFile{day: day, path: filepath.Join(ds.dir, name)}
+	f := &dayFile{day: day, path: filepath.Join(ds.dir, ds.name(day))}
 	db, err := createDay(f.path+".new", day, late)
 	if err != nil {
 		return nil, err

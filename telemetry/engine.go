@@ -1,14 +1,12 @@
 package telemetry
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -240,82 +238,6 @@ func (e *Engine) LatestOf(points []greenhouse.PointID, dst []greenhouse.Latest) 
 			dst[i] = greenhouse.Latest{Reading: greenhouse.Reading{Point: p, Quality: greenhouse.Bad}}
 		}
 	}
-}
-
-// AddGap records a loss and returns when it is on disk. It is merged with a
-// gap of the same kind that it touches.
-func (e *Engine) AddGap(ctx context.Context, g greenhouse.Gap) error {
-	if g.From > g.To || g.From < 0 || g.To > maxTime || len(g.Point) > maxName || len(g.Node) > maxName || len(g.Cause) > maxName || g.Count < 0 {
-		return greenhouse.Invalid("gap_invalid", "a gap runs from an instant to one not before it, with a count of at least 0")
-	}
-	done := make(chan error, 1)
-	if err := e.queue.put(ctx, &Batch{gap: &g, Urgent: true, Arrived: e.o.Now(), Done: func(err error) { done <- err }}); err != nil {
-		return err
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("record gap: %w", ctx.Err())
-	}
-}
-
-// Gaps returns the losses that touch [from, to) and concern the point: its own,
-// a silence that still lasts included, and those of the nodes that have written
-// it; and where its readings have given way to their summaries, which is no loss.
-// An empty point means all that is recorded.
-func (e *Engine) Gaps(p greenhouse.PointID, from, to greenhouse.Millis) []greenhouse.Gap {
-	gaps := append(e.losses(p, from, to), e.thinnedGaps(p, from, to)...)
-	slices.SortStableFunc(gaps, func(a, b greenhouse.Gap) int { return cmp.Compare(a.From, b.From) })
-	return gaps
-}
-
-// losses is Gaps without what was thinned on purpose.
-func (e *Engine) losses(p greenhouse.PointID, from, to greenhouse.Millis) []greenhouse.Gap {
-	e.mu.RLock()
-	gaps := e.gapsOf(p, from, to)
-	e.mu.RUnlock()
-	if g, ok := e.silent(p, from, to); ok {
-		gaps = append(gaps, g)
-	}
-	return gaps
-}
-
-func (e *Engine) gapsOf(p greenhouse.PointID, from, to greenhouse.Millis) []greenhouse.Gap {
-	s := e.st.points[p]
-	return e.st.gaps.overlapping(from, to, func(g *greenhouse.Gap) bool {
-		return p == "" || g.Point == p || g.Point == "" && g.Node == "" || g.Point == "" && s != nil && s.wrote(g.Node)
-	})
-}
-
-// wrote reports whether the node has written to the series.
-func (s *series) wrote(uid greenhouse.UID) bool {
-	for _, n := range s.nodes {
-		if n.uid == uid {
-			return true
-		}
-	}
-	return false
-}
-
-// writeCheckpoint saves the state without readings, twice.
-func (e *Engine) writeCheckpoint() error {
-	_, err := e.checkpoint()
-	return err
-}
-
-func (e *Engine) checkpoint() (position, error) {
-	e.mu.RLock()
-	at := e.applied
-	data := appendCheckpoint(nil, e.st, at, e.wal.segs)
-	e.mu.RUnlock()
-	for _, name := range checkpointNames(e.o.Dir) {
-		e.wal.count(0, int64(len(data)))
-		if err := writeWhole(e.o.Disk, e.o.Dir, name, data); err != nil {
-			return at, fmt.Errorf("write checkpoint: %w", err)
-		}
-	}
-	return at, nil
 }
 
 // maintenance looks after sealing, retention, space and the spare segment.

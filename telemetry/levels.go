@@ -35,7 +35,7 @@ func monthName(first int64) string {
 
 // openLevels lists the files of summaries.
 func openLevels(dir string, o *Options, wrote func(string, int64)) (*days, error) {
-	ds := &days{dir: dir, disk: o.Disk, files: map[int64]*dayFile{}, months: true, wrote: wrote}
+	ds := &days{dir: dir, disk: o.Disk, files: map[int64]*dayFile{}, wrote: wrote, name: monthName}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list summaries: %w", err)

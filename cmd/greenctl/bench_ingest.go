@@ -20,6 +20,7 @@ type ingestFlags struct {
 	benchFlags
 	nodes, values int
 	every, linger time.Duration
+	gather        string // linger, as it was given
 	maxMB         int
 }
 
@@ -82,7 +83,7 @@ func newBenchIngest(a *app) *cobra.Command {
 	c.Flags().IntVar(&f.nodes, "nodes", 20, "nodes to imitate")
 	c.Flags().IntVar(&f.values, "values", 10, "values in a message")
 	c.Flags().DurationVar(&f.every, "every", 10*time.Second, "time between two messages of a node")
-	c.Flags().DurationVar(&f.linger, "linger", -1, "how long a commit gathers; negative: what the daemon would choose")
+	c.Flags().StringVar(&f.gather, "linger", "auto", "how long a commit gathers, like 200ms; auto: what the daemon would choose")
 	c.Flags().IntVar(&f.maxMB, "max-mb", 256, "write no more than this, to spare a card")
 	return c
 }
@@ -95,6 +96,12 @@ func (f *ingestFlags) check() error {
 		if c.got < c.min || c.got > c.max {
 			return greenhouse.Invalid("usage", "--%s %d is not between %d and %d", c.name, c.got, c.min, c.max)
 		}
+	}
+	var err error
+	if f.linger, err = time.ParseDuration(f.gather); f.gather == "auto" {
+		f.linger = -1
+	} else if err != nil || f.linger < 0 || f.linger > 10*time.Second {
+		return greenhouse.Invalid("usage", "--linger %q is neither auto nor a time from 0s to 10s", f.gather)
 	}
 	if f.every < 100*time.Millisecond || f.every > time.Hour {
 		return greenhouse.Invalid("usage", "--every %v is not between 100ms and 1h", f.every)
