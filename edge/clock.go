@@ -166,7 +166,9 @@ func (w *clockWatch) facts(now time.Time, boot string, up time.Duration, m Machi
 // remember keeps in mind the newest good time. The caller holds mu.
 func (w *clockWatch) remember(now time.Time, boot string, up time.Duration, v clockVerdict) {
 	switch ms := greenhouse.MillisOf(now); {
-	case v.State == greenhouse.ClockSynced: // who disciplines it may also set it back
+	case w.policy == TrustAlways && v.Trusted: // people may also set it back; that they say so disciplines nothing
+		w.known.Good, w.memo = ms, true
+	case v.State == greenhouse.ClockSynced: // as may who disciplines it
 		w.known, w.memo = clockMemory{Good: ms, Synced: ms, Boot: boot, UpMs: up.Milliseconds(), Steady: w.known.Steady}, true
 	case v.Trusted && ms > w.known.Good:
 		w.known.Good, w.memo = ms, true

@@ -68,11 +68,12 @@ type bench struct {
 	step  time.Duration // of the wall clock
 	boot  string
 	m     MachineClock
+	trust ClockTrust
 	w     *clockWatch
 }
 
 func newBench(t *testing.T, m MachineClock) *bench {
-	b := &bench{t: t, begin: time.Now(), boot: "one", m: m}
+	b := &bench{t: t, begin: time.Now(), boot: "one", m: m, trust: TrustAuto}
 	b.start(nil)
 	return b
 }
@@ -86,7 +87,7 @@ func (b *bench) now() time.Time {
 // start begins a run of the daemon with what an earlier one kept.
 func (b *bench) start(kept []byte) {
 	b.t.Helper()
-	o := Options{ClockTrust: TrustAuto, ClockHoldover: HoldoverBound, Now: b.now, Faults: Faults{Machine: func() MachineClock { return b.m }}}
+	o := Options{ClockTrust: b.trust, ClockHoldover: HoldoverBound, Now: b.now, Faults: Faults{Machine: func() MachineClock { return b.m }}}
 	b.w = newClockWatch(&o)
 	b.w.uptime = func() (string, time.Duration) { return b.boot, time.Minute + b.after }
 	if err := b.w.recall(kept, b.now()); err != nil {
@@ -142,6 +143,31 @@ func TestClockOfABoardOverItsLife(t *testing.T) {
 	b.want("a month without the network", greenhouse.ClockHoldover, false)
 	b.m.Synced = true
 	b.want("the network is back", greenhouse.ClockSynced, true)
+}
+
+// TestClockByConfiguration: that people answer for a clock is no word of the
+// kernel's, and is none later; but it ends a wrong time in the future.
+func TestClockByConfiguration(t *testing.T) {
+	b := newBench(t, MachineClock{})
+	b.step = 365 * 24 * time.Hour
+	b.want("a year ahead", greenhouse.ClockHoldover, true)
+	kept := b.kept()
+	b.step = 0
+	b.start(kept)
+	b.want("right again", greenhouse.ClockUnset, false)
+	b.trust = TrustAlways
+	b.start(kept)
+	b.want("by people's word", greenhouse.ClockSynced, true)
+	kept = b.kept()
+	b.trust = TrustAuto
+	b.start(kept)
+	b.want("without it", greenhouse.ClockHoldover, true)
+	b.m.Board = true
+	b.start(kept)
+	b.want("a board, that nothing has set", greenhouse.ClockHoldover, false)
+	if c := b.w.Clock(b.now()); c.LastSynced != 0 {
+		t.Errorf("last synchronised %v, and it never was", c.LastSynced.Time())
+	}
 }
 
 // TestClockThatLeaptAgesNothing: for a week after a leap of the clock, and after a
