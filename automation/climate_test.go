@@ -716,3 +716,21 @@ func lampHours(h *house, d time.Duration, each func()) (hours, dli float64) {
 	})
 	return hours, dli
 }
+
+// TestFirstDayBelievesInTheSun: before a whole day was seen lamps burn in the dark
+// of a morning, and never in the sun.
+func TestFirstDayBelievesInTheSun(t *testing.T) {
+	h := newHouse(t, time.Date(2026, 6, 10, 4, 30, 0, 0, time.UTC), "solar", "lamp")
+	h.target(greenhouse.DLI, 12, 12)
+	h.zone.DayFrom, h.zone.DayUntil, h.zone.Control.LampPPFD = "04:00", "22:00", 200
+	h.set("solar", 30)
+	h.run(time.Hour, nil)
+	h.expect("lamp", 1)
+	h.set("solar", 200)
+	h.run(30*time.Minute, nil)
+	h.expect("lamp", 0)
+	lit, dli := lampHours(h, 7*time.Hour, func() { h.set("solar", 650) })
+	if lit > 0 || dli < 12 {
+		t.Errorf("lamps burn for %.1f h in the sun of the first day, light sum %.1f", lit, dli)
+	}
+}

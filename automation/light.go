@@ -204,7 +204,8 @@ func (st *State) lampWanted(natural, target float64) (bool, reason) {
 	if s := &st.seen[solar]; s.ok() {
 		dark = s.Value < darkOutside*bright
 	}
-	if st.tuning.LampPPFD == 0 { // nobody knows what the lamps can give: light while it is dark
+	if st.tuning.LampPPFD == 0 || l.days == 0 && st.ms < (from+until)/2 {
+		// Nobody knows what the lamps can give, or whether the sun will: light while it is dark.
 		return dark, lampReason(dark)
 	}
 	need := target - l.sum - lampTrust*st.sunToCome(until)

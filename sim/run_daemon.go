@@ -372,6 +372,16 @@ func (d *stand) observe(conds ...greenhouse.Condition) {
 
 func (a *RunAlarm) raised() bool { return len(a.Spans) > 0 && a.Spans[len(a.Spans)-1][1] < 0 }
 
+// alarmed reports whether an alarm of that code is raised, whatever its source.
+func (d *stand) alarmed(code string) bool {
+	for _, a := range d.alarms {
+		if a.Code == code && a.raised() {
+			return true
+		}
+	}
+	return false
+}
+
 func (d *stand) alarm(source greenhouse.Source, code string) *RunAlarm {
 	for _, a := range d.alarms {
 		if a.Code == code && a.Source == source {

@@ -44,6 +44,9 @@ func (r *run) quantity(name string) func() float64 {
 	if f := r.aims(name); f != nil {
 		return f
 	}
+	if base == "alarm" && kind != "" {
+		return func() float64 { return truthOf(r.daemon.alarmed(kind)) }
+	}
 	nth := ""
 	if kind != "" && kind[0] >= '0' && kind[0] <= '9' {
 		nth, kind, _ = strings.Cut(kind, ".")
@@ -66,6 +69,10 @@ func (r *run) truths(name string) func() float64 {
 		return func() float64 { return c.PPM() }
 	case "vpd":
 		return func() float64 { return z.truth("vpd", *o) }
+	case "air_water":
+		return func() float64 { return automation.AbsoluteHumidity(c.Air, c.RH()) }
+	case "outside_water":
+		return func() float64 { return automation.AbsoluteHumidity(o.Temp, o.RH) }
 	case "mass_temp":
 		return func() float64 { return c.Mass }
 	case "ppfd":
@@ -136,6 +143,8 @@ func (r *run) aims(name string) func() float64 {
 		return func() float64 { return c.VentAbove }
 	case "drying":
 		return func() float64 { return c.Drying }
+	case "wet_hours":
+		return func() float64 { return c.WetHours }
 	case "dli":
 		return func() float64 { return c.DLI }
 	case "day":
@@ -162,6 +171,8 @@ func (r *run) instrumentOf(id greenhouse.PointID, kind string) func() float64 {
 				return func() float64 { return p.inst.actuator.Effect() }
 			case p.inst.actuator != nil && kind == "wanted":
 				return func() float64 { l, _ := r.daemon.ctl.Level(id); return l.Desired }
+			case p.inst.actuator != nil && kind == "rest":
+				return r.restOf(id)
 			case p.inst.actuator != nil && kind == "said":
 				return func() float64 {
 					if l, _ := r.daemon.ctl.Level(id); l.Known {
@@ -180,6 +191,20 @@ func (r *run) instrumentOf(id greenhouse.PointID, kind string) func() float64 {
 		}
 	}
 	return nil
+}
+
+// restOf returns for how many seconds nobody has wanted anything of an actuator.
+func (r *run) restOf(id greenhouse.PointID) func() float64 {
+	const never = 1e9
+	rest, last := never, r.now
+	return func() float64 {
+		rest += r.now.Sub(last).Seconds()
+		last = r.now
+		if l, ok := r.daemon.ctl.Level(id); ok && l.Desired > 0.02 {
+			rest = 0
+		}
+		return rest
+	}
 }
 
 // measure looks at everything once and lets expectations judge it.
