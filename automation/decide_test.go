@@ -39,11 +39,11 @@ func TestHeatersAreStages(t *testing.T) {
 	if sum := h.level("heater") + h.level("heater.2"); sum != 1 {
 		t.Fatalf("%v heaters on at first, want 1", sum)
 	}
-	h.run(100*time.Second, nil)
+	h.run(70*time.Second, nil)
 	if sum := h.level("heater") + h.level("heater.2"); sum != 1 {
 		t.Errorf("%v heaters on before the stage delay, want 1", sum)
 	}
-	h.run(30*time.Second, nil)
+	h.run(50*time.Second, nil)
 	if sum := h.level("heater") + h.level("heater.2"); sum != 2 {
 		t.Errorf("%v heaters on after the stage delay, want 2", sum)
 	}
@@ -51,6 +51,45 @@ func TestHeatersAreStages(t *testing.T) {
 	h.run(2*time.Minute, nil)
 	if sum := h.level("heater") + h.level("heater.2"); sum != 0 {
 		t.Errorf("%v heaters on far above the set-point, want none", sum)
+	}
+}
+
+// TestVentsStandInRestlessWind: a gauge that goes to and fro by 10 % does not move
+// them every minute, a wind that rises does.
+func TestVentsStandInRestlessWind(t *testing.T) {
+	h := newHouse(t, noon(), "air_temp", "outside_temp", "wind_speed", "rain", "vent")
+	h.target(greenhouse.Heating, 18, 18)
+	h.target(greenhouse.Venting, 22, 22)
+	h.set("air_temp", 33)
+	h.set("outside_temp", 18)
+	h.set("rain", 0)
+	moves, last, k := 0, h.levels["vent"], 0
+	restless := func(wind float64) func() {
+		return func() {
+			k++
+			h.set("wind_speed", wind*(1+0.1*math.Sin(float64(k))))
+			if v := h.levels["vent"]; v != last {
+				moves, last = moves+1, v
+			}
+		}
+	}
+	h.set("wind_speed", 10)
+	h.run(10*time.Minute, restless(10))
+	if last < 0.6 || last > 0.72 {
+		t.Errorf("vents at %.2f in a wind of 10 m/s, want 0.6 to 0.72", last)
+	}
+	moves = 0
+	h.run(time.Hour, restless(10))
+	if moves > 2 {
+		t.Errorf("vents moved %d times in an hour of the same wind", moves)
+	}
+	h.run(5*time.Minute, restless(13))
+	if last > 0.3 {
+		t.Errorf("vents at %.2f in a wind of 13 m/s, want at most 0.3", last)
+	}
+	h.run(10*time.Minute, restless(9))
+	if last < 0.75 {
+		t.Errorf("vents at %.2f after the wind fell to 9 m/s, want 0.75", last)
 	}
 }
 

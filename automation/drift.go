@@ -16,7 +16,7 @@ const (
 	balanceShut   = 0.02          // that vents may be open
 	balanceLeast  = 5.0           // K of warmth that it takes
 	balanceLow    = 0.08          // of full heat; below, the house may be warm by itself
-	balanceFull   = 0.95          // of full heat; above, the house may get less than it needs
+	balanceFull   = 0.95          // of full heat; above, the house may get less than it needs, which is still a lot
 	balanceLead   = 2.5           // K between the air and its mean of the last hours
 	balanceChange = 1.5           // K that the air may change meanwhile
 	balanceScreen = 0.1           // that screens may move meanwhile
@@ -164,10 +164,10 @@ func (st *State) judgeHalfHour() {
 		wind = math.NaN()
 	}
 	need := Warmth(over, wind, lead, change)
-	if heat < balanceLow || heat > balanceFull || min(over, need) < balanceLeast || math.Abs(lead) > balanceLead || math.Abs(change) > balanceChange || w.screens[1]-w.screens[0] > balanceScreen {
+	if heat < balanceLow || min(over, need) < balanceLeast || math.Abs(lead) > balanceLead || math.Abs(change) > balanceChange || w.screens[1]-w.screens[0] > balanceScreen {
 		return
 	}
-	d.ResidualState = Residual{Calm: w.calm}.Step(d.ResidualState, HalfHour{Heat: heat, Need: need, Drawn: w.screens[1] > 0.5})
+	d.ResidualState = Residual{Calm: w.calm}.Step(d.ResidualState, HalfHour{Heat: heat, Need: need, Drawn: w.screens[1] > 0.5, Full: heat > balanceFull})
 }
 
 // accused reports whether a sensor is the thermometer that cannot be right.

@@ -70,7 +70,7 @@ func (st *State) dose() {
 	st.term(roleCO2, "demand", u)
 	st.timer(roleCO2, "lockout", st.gas.lockout.Seconds())
 	for _, i := range st.roles[roleCO2] {
-		st.want(i, slotLoop, "co2", st.proportion(&st.devices[i], u), why, gas.Hi, target, 0)
+		st.want(i, slotLoop, "co2", st.proportion(&st.devices[i], u, switching(&st.devices[i].spec)), why, gas.Hi, target, 0)
 		if vents == 0 {
 			st.bound(i, slotLimit, greenhouse.PriorityInterlock, "venting", false, 0, whyCO2Vents, 0, 0, 0)
 		}

@@ -47,7 +47,9 @@ type heating struct {
 	out    PIDOut
 	demand float64 // share of full heat wanted, where it is given in parts
 	tuned  PID     // as it was last
-	last   idle    // heat was on
+	swing  swing
+	cycle  time.Duration // of a run and a pause
+	last   idle          // heat was on
 	full   time.Duration
 	from   float64 // °C when heat went full
 	dried
@@ -60,8 +62,20 @@ type dried struct {
 	budget float64 // kWh/m²
 }
 
-// heaterPID returns the controller for heaters whose power can be varied.
-func (t tuning) heaterPID() PID {
+// Gain and integral time behind hot-water pipes.
+const (
+	pipeKp = 1.0
+	pipeTi = 2 * time.Hour
+)
+
+// heaterPID returns the controller for heaters whose power can be varied. Where
+// nobody chose its gain and the air was found to follow heat slowly, it is one for
+// pipes.
+func (st *State) heaterPID() PID {
+	t := &st.tuning
+	if st.heating.swing.slow && st.control.HeatKp == 0 && st.control.HeatTiS == 0 {
+		return PID{Kp: pipeKp, Ti: pipeTi, Max: 1}
+	}
 	return PID{Kp: t.HeatKp, Ti: time.Duration(t.HeatTiS) * time.Second, Max: 1}
 }
 
@@ -126,6 +140,7 @@ func fine(s *greenhouse.ClassSpec) bool {
 func (st *State) heatOff() {
 	h := &st.heating
 	h.pid, h.out, h.full, h.demand = PIDState{}, PIDOut{}, 0, 0
+	h.swing.rest()
 	since := h.on.Since + st.dt
 	if h.on.On {
 		since = 0
@@ -201,16 +216,22 @@ func (st *State) holdTimer(r role, hold Hold, since time.Duration, p Hysteresis)
 // Beyond the dead band on the warm side all are off, whatever the controller says.
 func (st *State) heatInParts(t, sp float64, waits bool) {
 	h, heaters := &st.heating, st.roles[roleHeater]
-	p := st.tuning.heaterPID()
+	even := h.swing.step(t, st.mean(roleHeater), h.demand, st.dt)
+	h.cycle = h.swing.cycle(st.tuning.heatCycle, len(heaters))
+	p := st.heaterPID()
 	if p != h.tuned { // somebody tuned it: no jump
 		h.pid, h.tuned = h.tuned.Retune(h.pid, p, sp, t), p
 	}
 	applied := clamp(h.pid.V, p.Min, p.Max)
 	if held, level := st.taken(heaters); held {
-		applied = level // someone else drives: follow, so that nothing winds up
+		applied, even = level, t // someone else drives: follow, so that nothing winds up
+		h.swing.rest()
 	}
-	ff := st.feedForward(sp)
-	h.out, h.pid = p.Step(h.pid, sp, t, ff, applied, st.dt)
+	ff, lift := st.feedForward(sp), 0.0
+	if switched := &st.devices[heaters[0]].spec; !switched.Modulating && switched.StartsPerHour > 0 {
+		lift = h.swing.lift(h.cycle, len(heaters))
+	}
+	h.out, h.pid = p.Step(h.pid, sp+lift, even, ff, applied, st.dt)
 	if math.IsNaN(h.out.U) {
 		h.pid, h.out = PIDState{}, PIDOut{}
 	}
@@ -221,6 +242,8 @@ func (st *State) heatInParts(t, sp float64, waits bool) {
 	st.term(roleHeater, "p", h.out.P)
 	st.term(roleHeater, "i", h.out.I)
 	st.term(roleHeater, "feed_forward", ff)
+	st.term(roleHeater, "even", even)
+	st.term(roleHeater, "lift", lift)
 	why := clause{whyHeatPI, t, sp, u}
 	if least := st.heatLeast(); least > u {
 		u, why = least, clause{whyHeatLeast, t, 100 * least, sp}
@@ -270,7 +293,7 @@ func (st *State) drive(u float64, because, later clause) {
 			part, why = 0, later
 			st.timer(roleHeater, "stage_delay", (st.tuning.stageDelay - h.stage).Seconds())
 		}
-		level := st.proportion(d, part)
+		level := st.proportion(d, part, pulses(&d.spec, h.cycle, part))
 		ready = ready && level > 0 && h.stage >= st.tuning.stageDelay
 		if k == 0 {
 			h.stage += st.dt
@@ -288,7 +311,7 @@ func (st *State) drive(u float64, because, later clause) {
 // inRuns says whether a heater that is switched in proportion runs or pauses, and
 // how long it will at least.
 func (st *State) inRuns(d *device, part float64) reason {
-	sd, p := switching(&d.spec), &d.pulses
+	sd, p := pulses(&d.spec, st.heating.cycle, part), &d.pulses
 	switch {
 	case p.On && part < 1:
 		st.timer(roleHeater, "run", (sd.MinOn - p.Since).Seconds())
@@ -318,16 +341,16 @@ func (st *State) lead(heaters []int) {
 
 // proportion gives a device its part: as a level where it takes levels, else by
 // switching.
-func (st *State) proportion(d *device, part float64) float64 {
+func (st *State) proportion(d *device, part float64, sd SigmaDelta) float64 {
 	if d.spec.Modulating {
 		return part
 	}
 	if st.respite(d) {
 		part = 0
 	}
-	sd := switching(&d.spec)
 	if cycle := st.tuning.heatCycle; cycle > 0 && d.role == roleHeater {
-		d.pulses = FixedCycle{Cycle: max(cycle, sd.MinOn+sd.MinOff), MinOn: sd.MinOn, MinOff: sd.MinOff}.Step(d.pulses, part, st.dt)
+		least := switching(&d.spec)
+		d.pulses = FixedCycle{Cycle: max(cycle, least.MinOn+least.MinOff), MinOn: least.MinOn, MinOff: least.MinOff}.Step(d.pulses, part, st.dt)
 	} else {
 		d.pulses = sd.Step(d.pulses, part, st.dt)
 	}

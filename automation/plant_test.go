@@ -306,6 +306,29 @@ func TestClosedLoopWinter(t *testing.T) {
 	})
 }
 
+// TestHeatCycle: one contactor starts as often as its cycle says, behind pipes it is
+// found out that it may start seldom, and neither costs the mean.
+func TestHeatCycle(t *testing.T) {
+	points := []string{"air_temp", "outside_temp", "solar", "wind_speed", "rain", "heater", "vent"}
+	run := func(plant sim.Greenhouse) *grower {
+		g := newGrower(t, plant, time.Date(2026, 1, 10, 0, 0, 0, 0, time.UTC), 3, points...)
+		g.class("heater", greenhouse.ClassHeaterContactor)
+		g.target(greenhouse.Heating, 16, 16)
+		g.live(24*time.Hour, false)
+		g.live(24*time.Hour, true)
+		return g
+	}
+	usual, pipes := run(sim.Hobby30()), run(sim.Venlo96())
+	usual.log("air heater", 1)
+	pipes.log("pipes", 1)
+	if usual.starts["heater"] > 165 || usual.rmse15() > 0.12 {
+		t.Errorf("one contactor starts %d times a day and is %.2f K off in 15 minutes, want at most 165 and 0.12 K", usual.starts["heater"], usual.rmse15())
+	}
+	if pipes.starts["heater"] > 40 || pipes.rmse15() > 0.25 {
+		t.Errorf("pipes start %d times a day and are %.2f K off in 15 minutes, want at most 40 and 0.25 K", pipes.starts["heater"], pipes.rmse15())
+	}
+}
+
 func TestClosedLoopSpring(t *testing.T) {
 	inWeather(t, "agc2022_2/weather.csv", time.Date(2026, 5, 10, 0, 0, 0, 0, time.UTC), func(t *testing.T, w sim.Weather, start time.Time) {
 		g := newGrower(t, sim.Hobby30(), start, 5, "air_temp", "air_rh", "outside_temp", "outside_rh", "wind_speed", "rain", "solar", "heater", "vent", "fan")

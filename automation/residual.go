@@ -23,6 +23,7 @@ type HalfHour struct {
 	Heat  float64 // share of full heat given
 	Need  float64 // K of warmth it stood against, see [Warmth]
 	Drawn bool    // screens were drawn
+	Full  bool    // heaters may have given less than was asked of them
 }
 
 // How half hours are judged. The figures are those with which no healthy
@@ -86,7 +87,11 @@ func (p Residual) Step(s ResidualState, h HalfHour) ResidualState {
 	if h.Drawn {
 		u = &s.usual[1]
 	}
-	if u.n >= residualSure && u.heat > 0 {
+	known := u.n >= residualSure && u.heat > 0
+	if h.Full && !(known && h.Heat*u.need > u.heat*h.Need) {
+		return s // it may have needed more: that proves nothing but that it took a lot
+	}
+	if known {
 		slack := residualSlack
 		if p.Calm {
 			slack = residualBlind
@@ -96,7 +101,7 @@ func (p Residual) Step(s ResidualState, h HalfHour) ResidualState {
 		s.more = clamp(s.more+s.last-2*slack, 0, 2*residualMore)
 		s.judge()
 	}
-	if !s.high && !s.hard {
+	if !s.high && !s.hard && !h.Full {
 		u.learn(h)
 	}
 	return s

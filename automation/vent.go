@@ -56,6 +56,7 @@ type venting struct {
 	storm    time.Duration // left of the time after a gust
 	gust     float64       // m/s, the last one
 	wet      time.Duration // left of the time after rain
+	breeze   calm
 	hotLimit float64       // how far vents may open against heat
 	open     time.Duration // for which vents have been as open as they may
 	fans     Stages
@@ -98,7 +99,7 @@ func (st *State) ventilate() {
 		v.air, v.primed, v.blind, v.moved, v.dried, v.integral = t, true, blind, ventRest, dryRest, 0
 	}
 	v.air += (t - v.air) * lag(st.dt, airFilter)
-	band := VentBand(st.tuning.VentPBand, st.value(outTemp), st.value(wind))
+	band := VentBand(st.tuning.VentPBand, st.value(outTemp), v.breeze.mean())
 	blocked, because := st.ventBlocked()
 	pos, prop, integral := Vent{Band: band, Ti: 1800 * time.Second, Decay: 600 * time.Second}.Step(v.integral, v.air, st.aim.vent, limit, st.dt)
 	v.pos, v.integral = v.rest(math.Round(pos*100)/100, st.ventNow(band), st.dt), integral
@@ -272,7 +273,9 @@ func (st *State) weatherLimit() (limit float64, why reason, num float64) {
 		tighten(st.tuning.VentCap, whyNoWeather, 0)
 	}
 	if w.ok() {
-		tighten(max(stormMost, clamp((stormWind-w.Hi)/(stormWind-8), 0, 1)), whyWind, w.Hi)
+		tighten(st.venting.breeze.step(w.Hi, st.dt), whyWind, st.venting.breeze.wind)
+	} else {
+		st.venting.breeze = calm{}
 	}
 	if out.ok() && out.Value < 2 {
 		tighten(0.1, whyFrostOut, out.Value)
@@ -281,6 +284,50 @@ func (st *State) weatherLimit() (limit float64, why reason, num float64) {
 		tighten(0.1, whyRain, 0)
 	}
 	return limit, why, num
+}
+
+// calm is the wind without its restlessness, and how far it lets vents open: a
+// limit that followed every breath would wear the drives out.
+type calm struct {
+	wind    float64       // m/s, filtered
+	limit   float64       // 0 to 1
+	relaxed time.Duration // for which it could be wider
+	known   bool
+}
+
+// How the limit of the wind is spared: it tightens at once, in steps, and widens
+// after a while of less wind.
+const (
+	windFilter = time.Minute
+	windStep   = 0.01
+	windRelax  = 0.04
+	windRest   = time.Minute
+)
+
+// step takes the wind and returns how far vents may open: everything up to 8 m/s,
+// next to nothing from 15 on.
+func (c *calm) step(w float64, dt time.Duration) float64 {
+	if !c.known {
+		*c = calm{wind: w, limit: 1, known: true}
+	}
+	c.wind += (w - c.wind) * lag(dt, windFilter)
+	at := clamp((stormWind-c.wind)/(stormWind-8), 0, 1)
+	c.relaxed += dt
+	if at < c.limit+windRelax && at < 1 || at <= c.limit {
+		c.relaxed = 0
+	}
+	if at < c.limit || c.relaxed >= windRest {
+		c.limit, c.relaxed = max(stormMost, math.Floor(at/windStep)*windStep), 0
+	}
+	return c.limit
+}
+
+// mean returns the wind as it is but for its restlessness, NaN where nobody knows.
+func (c *calm) mean() float64 {
+	if !c.known {
+		return math.NaN()
+	}
+	return c.wind
 }
 
 // stormLimit returns how far a storm lets vents open.
