@@ -14,6 +14,7 @@ const (
 	ClassBurner          Class = "burner"
 	ClassHeaterMaster    Class = "heater_master"
 	ClassVent            Class = "vent_motor"
+	ClassValve           Class = "valve_3pt" // mixing valve of hot water
 	ClassFan             Class = "fan"
 	ClassLampHPS         Class = "lamp_hps"
 	ClassLampLED         Class = "lamp_led"
@@ -58,6 +59,8 @@ func (c Class) Spec() ClassSpec {
 		return ClassSpec{Class: c, MinOff: m, StartsPerHour: 6, Lease: 60 * s, Hazardous: true}
 	case ClassVent:
 		return ClassSpec{Class: c, StartsPerHour: 30, MinStep: 0.05, MinInterval: m, Lease: 120 * s, Modulating: true}
+	case ClassValve: // what it lets in is heat, so its lease is a heater's
+		return ClassSpec{Class: c, StartsPerHour: 30, MinStep: 0.05, MinInterval: m, Lease: 60 * s, Modulating: true}
 	case ClassFan:
 		return ClassSpec{Class: c, MinOn: 120 * s, MinOff: 120 * s, StartsPerHour: 10, Lease: 120 * s}
 	case ClassLampHPS:

@@ -138,6 +138,7 @@ type Control struct {
 	CO2Max      float64 `json:"co2_max_ppm,omitempty"`      // ppm above which the valve is shut; 1600
 	CO2Gives    float64 `json:"co2_gives_g_m2_h,omitempty"` // g/m² an hour through the open valve; 0 is unknown
 	CO2Most     float64 `json:"co2_most_g_m2_h,omitempty"`  // most g/m² dosed in any hour; 0: no limit. Needs co2_gives_g_m2_h
+	ShadeWM2    float64 `json:"shade_w_m2,omitempty"`       // W/m² outside above which screens shade; 0: never
 	LampPPFD    float64 `json:"lamp_ppfd,omitempty"`        // µmol/m²/s of the lamps at the crop; 0 is unknown
 	WeatherZone ZoneID  `json:"weather_zone,omitempty"`     // zone whose outside_* points serve this one
 	BackupZone  ZoneID  `json:"backup_zone,omitempty"`      // zone whose air_temp stands in where this one's is lost

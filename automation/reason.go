@@ -73,6 +73,8 @@ const (
 	whyScreenDark
 	whyScreenDay
 	whyScreenGap
+	whyScreenDawn
+	whyScreenShade
 	whyLostAir
 	whyLostRH
 	whyNoTarget
@@ -94,6 +96,9 @@ const (
 // shown; a change too small to be seen does not word it anew.
 func (r reason) wording() (format string, decimals int) {
 	if f := r.temperature(); f != "" {
+		return f, 1
+	}
+	if f := r.moving(); f != "" {
 		return f, 1
 	}
 	if f := r.mastered(); f != "" {
@@ -162,10 +167,6 @@ func (r reason) temperature() string {
 		return "air takes up %.1f kPa, not more than %.1f"
 	case whyFogPause:
 		return "the mist of the last pulse has to evaporate first"
-	case whyScreenNight:
-		return "it is night and %.1f °C outside against %.1f °C wanted"
-	case whyScreenMild:
-		return "it is night, but mild: %.1f °C outside against %.1f °C wanted"
 	case whyLampOn:
 		return "the crop has %.1f of %.1f mol/m² and the day will not bring the rest"
 	case whyLampWait:
@@ -176,6 +177,29 @@ func (r reason) temperature() string {
 		return "by day, without a light sensor: %.1f of %.1f mol/m² counted"
 	case whyLampHeld:
 		return "the lamp keeps its shortest time on or off (%.1f of %.1f mol/m²)"
+	}
+	return ""
+}
+
+// moving words why screens stand as they do, and drives that look for their end.
+func (r reason) moving() string {
+	switch r {
+	case whyScreenNight:
+		return "it is night and %.1f °C outside against %.1f °C wanted"
+	case whyScreenMild:
+		return "it is night, but mild: %.1f °C outside against %.1f °C wanted"
+	case whyScreenDark:
+		return "it is night"
+	case whyScreenDay:
+		return "it is day: the crop needs the light"
+	case whyScreenGap:
+		return "it is night; a gap lets moisture out"
+	case whyScreenDawn:
+		return "the night is over; a gap first, so that the cold air above does not fall on the crop"
+	case whyScreenShade:
+		return "the sun is at %.0f W/m², against %.0f from which screens shade"
+	case whyFinding:
+		return "its position is unknown, is being found: it goes to its end"
 	}
 	return ""
 }
@@ -228,12 +252,6 @@ func (r reason) other() (string, int) {
 		return "a quarter of an hour of dosing raised nothing: bottle empty, valve or sensor", 0
 	case whyFogNight:
 		return "no mist by night", 0
-	case whyScreenDay:
-		return "it is day: the crop needs the light", 0
-	case whyScreenDark:
-		return "it is night", 0
-	case whyScreenGap:
-		return "it is night; a gap lets moisture out", 0
 	case whyLostAir:
 		return "the air temperature is lost", 0
 	case whyLostRH:
@@ -252,8 +270,6 @@ func (r reason) other() (string, int) {
 		return "the tank is low: pumps must not run dry", 0
 	case whyTankFull:
 		return "the tank is full", 0
-	case whyFinding:
-		return "its position is unknown, is being found: it goes to its end", 0
 	case whyTankDeaf:
 		return "nobody tells when the tank is full", 0
 	}

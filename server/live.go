@@ -140,6 +140,7 @@ type driven struct {
 	owner              string
 	online             bool
 	command            greenhouse.CommandState
+	position           greenhouse.MotorState
 	node               greenhouse.UID
 	override, overrode greenhouse.Millis
 	version            uint64
@@ -205,7 +206,7 @@ func same(a, b float64) bool { return a == b || a != a && b != b }
 func (l *looker) lookActuator(v *view, p *greenhouse.Point, msg *api.Live) {
 	a := v.actuator(p)
 	now := driven{
-		lease: a.LeaseUntil, since: a.Since, owner: a.Owner, online: a.Online, command: a.Command, node: a.Node, version: a.Version,
+		lease: a.LeaseUntil, since: a.Since, owner: a.Owner, online: a.Online, command: a.Command, position: a.Position, node: a.Node, version: a.Version,
 		hasLevel: a.Level != nil, hasNode: a.Reported != nil,
 	}
 	if a.Level != nil {

@@ -249,6 +249,13 @@ func TestLive(t *testing.T) {
 			if len(msg.Points) != 1 || len(msg.Actuators) != 0 {
 				t.Fatalf("after other figures: got %+v", msg)
 			}
+			h.world.mu.Lock()
+			h.world.levels["north/vent"] = server.Level{Motor: greenhouse.MotorSuspect}
+			h.world.mu.Unlock()
+		case 5:
+			if len(msg.Actuators) != 1 || msg.Actuators[0].Position != greenhouse.MotorSuspect {
+				t.Fatalf("after a drive came under suspicion: got %+v", msg)
+			}
 			h.must(h.client.UnassignNode(h.ctx(), n.UID, client.Write{}))
 			if err := h.client.DeleteZone(h.ctx(), "north", client.Write{}); err != nil {
 				t.Fatal(err)

@@ -41,7 +41,7 @@ type Position3pt struct {
 	MinMove time.Duration // 2 s
 	Pause   time.Duration // before running the other way; 1.5 s
 	Rest    time.Duration // after a fault, before the same direction is tried again; 10 min
-	Drift   float64       // share by which the real speed may differ from these; 0.02
+	Drift   float64       // share by which the real speed may differ from these; 0.01
 
 	NoClosedEnd, NoOpenEnd bool // there is no such switch
 }
@@ -50,9 +50,9 @@ type Position3pt struct {
 const (
 	mostRun   = 1.25                   // travels in one direction
 	endMargin = 0.10                   // of the travel: overrun without a switch, and what a switch may be off
-	mostDoubt = 0.06                   // from which a move takes its way by an end
+	mostDoubt = 0.07                   // from which a move takes its way by an end
 	endDoubt  = 0.01                   // at an end switch
-	startTime = 500 * time.Millisecond // by which a start may come late or early
+	startTime = 200 * time.Millisecond // by which a start may come late or early
 )
 
 // MotorFault is why a drive stopped before it was where it should be.
@@ -138,7 +138,7 @@ func (p *Position3pt) rest() time.Duration    { return or(p.Rest, 10*time.Minute
 
 func (p *Position3pt) drift() float64 {
 	if p.Drift == 0 {
-		return 0.02
+		return 0.01
 	}
 	return p.Drift
 }
@@ -313,10 +313,9 @@ func (p *Position3pt) want(s *Position, in PositionIn) Direction {
 	if s.Known && s.finding == Halt && s.Doubt > mostDoubt && s.Drive == Halt && p.away(s, target) {
 		s.finding = near // the estimate is worn: by the end that is nearest to where it is going
 	}
-	d := Halt
+	d := near
 	switch {
 	case !s.Known:
-		d = near
 	case s.finding != Halt:
 		d = s.finding
 	default:

@@ -140,16 +140,16 @@ func TestPositionByTime(t *testing.T) {
 		}
 		p.Closing = time.Duration(float64(p.Opening) * rapid.Float64Range(0.6, 1.6).Draw(rt, "asymmetry"))
 		p.NoClosedEnd, p.NoOpenEnd = rapid.Bool().Draw(rt, "no_closed_end"), rapid.Bool().Draw(rt, "no_open_end")
-		off := func(what string) float64 { return rapid.Float64Range(0.982, 1.018).Draw(rt, what) }
+		off := func(what string) float64 { return rapid.Float64Range(0.992, 1.008).Draw(rt, what) }
 		r := &rig{at: rapid.Float64Range(0, 1).Draw(rt, "at"), opening: p.Opening.Seconds() * off("speed_up"), closing: p.Closing.Seconds() * off("speed_down"),
-			dead: math.Max(0, p.Dead.Seconds()+rapid.Float64Range(-0.3, 0.3).Draw(rt, "late"))}
+			dead: math.Max(0, p.Dead.Seconds()+rapid.Float64Range(-0.15, 0.15).Draw(rt, "late"))}
 		w := &watcher{t: rt, dead: p.Dead, limit: func(d sim.Direction) time.Duration {
 			if d == sim.Closing {
 				return p.Closing * 5 / 4
 			}
 			return p.Opening * 5 / 4
 		}}
-		most := 0.06 + 0.02 + 0.01 + 1/math.Min(p.Opening.Seconds(), p.Closing.Seconds())
+		most := 0.07 + 0.01 + 0.01 + 1/math.Min(p.Opening.Seconds(), p.Closing.Seconds())
 		var s sim.Position
 		look := func(before, after sim.Position, dt time.Duration) {
 			w.look(before, after, dt)

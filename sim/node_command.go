@@ -65,7 +65,8 @@ func (f *Firmware) drive(o *output, level float64, now time.Time) error {
 	}
 	o.level, o.watched, o.moved = level, "", now
 	effective, lies := f.effect(o, level, now)
-	foreseen, err := level, error(nil)
+	var err error
+	foreseen := level
 	if o.motor != nil {
 		err = f.aimMotor(o, effective, o.held(), now)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -233,6 +234,10 @@ func (s *Scenario) nodes() []NodePlan {
 		switch {
 		case std.Kind == greenhouse.Actuator:
 			add("relays"+nth, greenhouse.TypeRelay, ch)
+			if s.Class[ch] == greenhouse.ClassValve {
+				n := &all[slices.IndexFunc(all, func(n NodePlan) bool { return n.Name == "relays"+nth })]
+				n.Valves = append(n.Valves, ch)
+			}
 		case strings.HasPrefix(name, "outside_") || strings.HasPrefix(name, "wind_") || name == "rain" || name == "solar":
 			add("station"+nth, greenhouse.TypeWeather, ch)
 		default:

@@ -10,6 +10,8 @@ var _ Motors = (*Device)(nil)
 
 // Motor implements [Motors]: the name plate of a drive, by the node's own clock.
 func (b *Device) Motor(ch greenhouse.ChannelName) (Position3pt, bool) {
+	b.world.mu.Lock()
+	defer b.world.mu.Unlock()
 	p := b.port(ch)
 	if p == nil || p.inst.actuator == nil || p.inst.actuator.travel == 0 {
 		return Position3pt{}, false

@@ -272,7 +272,7 @@ func checkControl(c *greenhouse.Control) error {
 		checkNumber("heat_kp_per_k", c.HeatKp, 0, 10), checkNumber("heat_ti_s", float64(c.HeatTiS), 0, 4*3600-1),
 		checkNumber("heat_cycle_s", float64(c.HeatCycleS), 0, 3600),
 		checkNumber("vent_p_band_k", c.VentPBand, 0, 20), checkNumber("stage_delay_s", float64(c.StageDelayS), 0, 86400),
-		checkNumber("co2_gives_g_m2_h", c.CO2Gives, 0, 200), checkNumber("co2_most_g_m2_h", c.CO2Most, 0, 200),
+		checkNumber("co2_gives_g_m2_h", c.CO2Gives, 0, 200), checkNumber("co2_most_g_m2_h", c.CO2Most, 0, 200), checkNumber("shade_w_m2", c.ShadeWM2, 0, 1500),
 		checkNumber("frost_limit_c", c.FrostLimit, -5, 20), checkNumber("heat_limit_c", c.HeatLimit, 0, 60),
 		checkNumber("stale_after_s", float64(c.StaleAfterS), 0, 86400), checkNumber("hold_s", float64(c.HoldS), 0, 86400),
 		checkNumber("vent_cap", c.VentCap, 0, 1), checkNumber("rh_p_band_pct", c.RHPBand, 0, 50), checkNumber("rh_vent_max", c.RHVentMax, 0, 1),

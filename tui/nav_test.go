@@ -1,6 +1,7 @@
 package tui_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -159,4 +160,19 @@ func TestSetPointInForce(t *testing.T) {
 	d.send(tui.Live(ramp(17.3))).has("heating 17.3 (20/16)").has("humidity_max 85\n").has("venting 24/22")
 	d.send(tui.Live(ramp(17.4))).has("heating 17.4 (20/16)")
 	d.press("esc", "1").has("17.4")
+}
+
+func TestZoneShowsHowSureADriveIs(t *testing.T) {
+	f, live, _ := garden()
+	for state, want := range map[greenhouse.MotorState]string{greenhouse.MotorSuspect: "SUSPECT", greenhouse.MotorUnknown: "seeking"} {
+		l := live
+		l.Actuators = slices.Clone(live.Actuators)
+		for i := range l.Actuators {
+			if l.Actuators[i].Name == "vent" {
+				l.Actuators[i].Position = state
+			}
+		}
+		d := sit(t, f, tui.Options{Zone: "north"}).send(tui.Live(l))
+		d.has(want)
+	}
 }
