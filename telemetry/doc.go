@@ -28,7 +28,9 @@
 // only moves forward in sample time. What is lost is recorded as a gap: numbers
 // missing in a node's count (taken back if they come after all), QoS 0 dropped
 // under pressure, samples refused, damage found, the time a node was not heard
-// because the engine was down, and silences of points longer than they may be. After a failed write or sync
+// because the engine was down, silences of points longer than they may be, and what
+// comes when its half hour has been summed up and its readings have gone. A gap of what
+// is found damaged, or goes, is on disk before anything else is done about it. After a failed write or sync
 // the file is not used again: nothing is acknowledged until what was
 // acknowledged before has been read back and a new segment takes writes. During
 // such a pause, and while a commit hangs for more than two seconds, latest values
@@ -36,8 +38,8 @@
 // reported as gaps, never served.
 //
 // Readings that came without a time of their own while the clock was not trusted
-// are provisional: they wait until the time is known and then move to where they
-// belong, once, and a gap record says so (provisional.go).
+// are provisional, each by itself: they wait until the time is known and then move to
+// where they belong, once, and a gap record says so (provisional.go).
 //
 // # Who owns what
 //
