@@ -145,7 +145,7 @@ func benchScenario(days int, plant benchPlant, lag float64) string {
 		starts = "0.5 * starts(heater) + 0.5 * starts(heater.2)"
 	}
 	return strings.NewReplacer("DAYS", fmt.Sprintf("%dd", days+1), "PRESET", plant.preset, "HEATERS", plant.heaters, "CLASS", string(plant.class),
-		"STARTS", starts, "CONTROL", plant.control, "LAG", fmt.Sprintf("%.3f", lag)).Replace(`
+		"STARTS", starts, "LAG", fmt.Sprintf("%.3f", lag)).Replace(`
 name: benchmark
 preset: PRESET
 start: 2022-02-05 00:00
@@ -158,7 +158,6 @@ zone:
   day_from: "07:00"
   day_until: "19:00"
   targets: {heating: {day: 18, night: 15}, venting: {day: 21, night: 18}}
-  control: {CONTROL}
 timeline:
   - {at: 0s, fault: sluggish(LAG) air_temp}
 expect:
