@@ -65,6 +65,7 @@ type RecipeRun struct {
 	StartedAt greenhouse.Millis        `json:"started_at"`
 	StartedBy string                   `json:"started_by"`
 	Changes   []greenhouse.PhaseChange `json:"changes" doc:"of phase, oldest first"`
+	Ahead     []greenhouse.PhaseChange `json:"ahead" doc:"phases foreseen to begin: by days, and by warmth as warm as it was; none beyond a phase that waits for a person"`
 	Plan      []greenhouse.Phase       `json:"plan" doc:"the phases as they were at the start"`
 	Version   uint64                   `json:"version" doc:"of the zone"`
 }

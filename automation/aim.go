@@ -34,8 +34,7 @@ func (st *State) aimAt() {
 	points := &st.decision.SetPoints
 	st.aim = aims{
 		heat: points[setHeat].Value, heatBase: points[setHeat].Value, vent: points[setVent].Value,
-		rh: points[setRH].Value, vpd: points[setVPD].Value, co2: points[setCO2].Value,
-		hd: st.course.target(greenhouse.TargetHD, st.ms, st.day, st.clockTrusted), dli: st.course.target(greenhouse.DLI, st.ms, st.day, st.clockTrusted),
+		rh: points[setRH].Value, vpd: points[setVPD].Value, co2: points[setCO2].Value, hd: points[setHD].Value, dli: points[setDLI].Value,
 	}
 }
 

@@ -24,6 +24,8 @@ func (r role) aimedAt() (int, bool) {
 		return setVent, true
 	case roleCO2:
 		return setCO2, true
+	case roleLamp:
+		return setDLI, true
 	}
 	return 0, false
 }

@@ -8,23 +8,27 @@ import (
 	"greenhouse"
 )
 
-// The quantities whose set-points move over the day, in the order of
-// [SetPoints].
+// The quantities that are controlled, in the order of [SetPoints]: those whose
+// set-points move over the day, then those with one for day and one for night.
 const (
 	setHeat = iota
 	setVent
 	setRH
 	setVPD
 	setCO2
+	setHD
+	setDLI
 	setPoints
 )
 
 // setQuantity returns the quantity of a place in [SetPoints].
 func setQuantity(i int) greenhouse.Quantity {
-	return [setPoints]greenhouse.Quantity{greenhouse.Heating, greenhouse.Venting, greenhouse.HumidityMax, greenhouse.TargetVPD, greenhouse.TargetCO2}[i]
+	return [setPoints]greenhouse.Quantity{greenhouse.Heating, greenhouse.Venting, greenhouse.HumidityMax, greenhouse.TargetVPD, greenhouse.TargetCO2,
+		greenhouse.TargetHD, greenhouse.DLI}[i]
 }
 
-// SetPoints are the set-points of heating, venting, humidity_max, vpd and co2.
+// SetPoints are the set-points of heating, venting, humidity_max, vpd, co2,
+// humidity_deficit and dli.
 type SetPoints [setPoints]SetPointNow
 
 // Layer is what a set-point comes from. A later one wins over an earlier one, but

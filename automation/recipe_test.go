@@ -182,6 +182,10 @@ func TestAims(t *testing.T) {
 	})
 	expect("heater", "heating 22 °C: hold by ben")
 	expect("lamp", "")
+	edit(h, func(z *greenhouse.Zone) {
+		z.Targets = map[greenhouse.Quantity]greenhouse.Target{greenhouse.DLI: {Day: 14, Night: 14}}
+	})
+	expect("lamp", "dli 14 mol/m²/d: the target of the zone")
 }
 
 func TestPlanShowsTheRamp(t *testing.T) {

@@ -108,17 +108,3 @@ func (st *stage) cautious(i int, day bool) float64 {
 	}
 	return levelOf(t, day)
 }
-
-// target returns the level of a quantity that follows no curve; NaN: nobody asks.
-func (c *course) target(q greenhouse.Quantity, ms int64, day, trusted bool) float64 {
-	level := func(st *stage) float64 {
-		if t, ok := st.zone.Targets[q]; ok {
-			return levelOf(t, day)
-		}
-		return math.NaN()
-	}
-	if !trusted {
-		return level(c.now())
-	}
-	return c.blend(ms, level)
-}

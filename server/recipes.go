@@ -199,7 +199,7 @@ func (s *Server) getRun(_ context.Context, in *IDParam) (*out[api.RecipeRun], er
 		return nil, err
 	}
 	return &out[api.RecipeRun]{ETag: etag(z.Version), Body: api.RecipeRun{Zone: z.ID, RecipeStatus: *v.recipeStatus(z), StartedAt: run.StartedAt, StartedBy: run.StartedBy,
-		Changes: run.Changes, Plan: run.Phases, Version: z.Version}}, nil
+		Changes: run.Changes, Ahead: orEmpty(run.Ahead(s.today(), s.location())), Plan: run.Phases, Version: z.Version}}, nil
 }
 
 // dated refuses what depends on the date while nobody knows it.

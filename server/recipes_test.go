@@ -127,6 +127,9 @@ func TestGrowingByARecipe(t *testing.T) {
 	if run := must(h.client.Run(h.ctx(), "north"))(t); len(run.Plan) != 3 || run.Recipe != "tomato" || run.RunStatus.Version != 1 || run.Version != z.Version {
 		t.Errorf("an edit changes nothing that is under way: %+v", run)
 	}
+	if run := must(h.client.Run(h.ctx(), "north"))(t); len(run.Ahead) != 0 {
+		t.Errorf("nobody knows when it will have been warm enough: %+v", run.Ahead)
+	}
 	if err := h.client.DeleteRecipe(h.ctx(), "tomato", client.Write{}); !errors.Is(err, greenhouse.ErrConflict) || !strings.Contains(err.Error(), "zone north grows by it") {
 		t.Errorf("a recipe in use deleted: %v", err)
 	}
@@ -139,6 +142,9 @@ func TestGrowingByARecipe(t *testing.T) {
 		if got := *p.Courses[0].Levels[15*12]; math.Abs(got-want) > 1e-9 {
 			t.Errorf("planned for 15:00 in %d days: %v, want %v", days, got, want)
 		}
+	}
+	if run := must(h.client.Run(h.ctx(), "south"))(t); len(run.Ahead) != 1 || run.Ahead[0].Phase != 2 || run.Ahead[0].From != today.Add(10) {
+		t.Errorf("what is ahead: %+v", run.Ahead)
 	}
 	h.must(h.client.StopRecipe(h.ctx(), "south", false, client.Write{}))
 	z = must(h.client.AdvanceRecipe(h.ctx(), "north", 0, client.Write{Reason: "heads are closed", IfVersion: z.Version}))(t)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -119,15 +120,32 @@ func phaseLasts(p greenhouse.Phase) string {
 	return "until advanced"
 }
 
-// phasesTable lists phases with what they ask for; at marks the one in force.
-func phasesTable(phases []greenhouse.Phase, at int) table {
-	t := table{columns: []string{"", "PHASE", "NAME", "LASTS", "SET-POINTS"}}
+// phasesTable lists phases with what they ask for.
+func phasesTable(phases []greenhouse.Phase) table {
+	t := table{columns: []string{"PHASE", "NAME", "LASTS", "SET-POINTS"}}
 	for i, p := range phases {
-		mark := ""
-		if i+1 == at {
-			mark = ">"
+		t.rows = append(t.rows, []string{fmt.Sprint(i + 1), p.Name, phaseLasts(p), phaseAsks(p)})
+	}
+	return t
+}
+
+// runTable is the same of a run: the phase in force is marked, and each has the date
+// on which it began, or, after ~, is foreseen to.
+func runTable(run api.RecipeRun) table {
+	t := phasesTable(run.Plan)
+	begins := map[int]string{}
+	for _, c := range run.Changes {
+		begins[c.Phase] = string(c.From)
+	}
+	for _, c := range run.Ahead {
+		begins[c.Phase] = "~" + string(c.From)
+	}
+	t.columns = slices.Insert(t.columns, 2, "BEGINS")
+	for i := range t.rows {
+		if i+1 == run.Phase {
+			t.rows[i][0] = ">" + t.rows[i][0]
 		}
-		t.rows = append(t.rows, []string{mark, fmt.Sprint(i + 1), p.Name, phaseLasts(p), phaseAsks(p)})
+		t.rows[i] = slices.Insert(t.rows[i], 2, begins[i+1])
 	}
 	return t
 }
@@ -176,7 +194,7 @@ func newRecipeGet(a *app) *cobra.Command {
 			return err
 		}
 		a.blank()
-		return a.showTable(phasesTable(r.Phases, 0))
+		return a.showTable(phasesTable(r.Phases))
 	})
 	c.Flags().StringVar(&zone, "zone", "", "the recipe this zone grows by, as it was at the start")
 	_ = c.RegisterFlagCompletionFunc("zone", a.completeFlag(zoneNames))
@@ -199,7 +217,7 @@ func (a *app) showRun(ctx context.Context, c *client.Client, zone string) error 
 	}
 	a.print(fmt.Sprintf("zone %s grows by %s, planted %s, started by %s\n", run.Zone, run.Text, run.Planted, clean(run.StartedBy)))
 	a.blank()
-	if err := a.showTable(phasesTable(run.Plan, run.Phase)); err != nil {
+	if err := a.showTable(runTable(run)); err != nil {
 		return err
 	}
 	a.blank()

@@ -166,7 +166,7 @@ func courseText(x api.Course, hm func(greenhouse.Millis) string) string {
 	for _, s := range x.Steps {
 		part := fmt.Sprintf("%s to %g", hm(s.At), s.To)
 		if s.Ramp > 0 {
-			part += fmt.Sprintf(" at %g/h", s.Ramp)
+			part += fmt.Sprintf(" at %.3g/h", s.Ramp)
 		}
 		parts = append(parts, part)
 	}

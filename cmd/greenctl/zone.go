@@ -91,10 +91,13 @@ func climate(z api.Zone, name greenhouse.ChannelName) string {
 	return s
 }
 
-// target writes a target as one number, or day and night.
+// target writes a target as one number, or day and night; where a recipe asks for
+// something else, that, as it is now.
 func target(z api.Zone, q greenhouse.Quantity) string {
 	t, ok := z.Targets[q]
-	switch {
+	switch p := z.SetPoints[q]; {
+	case p.Layer == "recipe":
+		return fmt.Sprintf("%.4g, recipe", p.Value)
 	case !ok:
 		return "-"
 	case t.Day == t.Night:
