@@ -206,6 +206,8 @@ func TestProtectionActsInEveryMode(t *testing.T) {
 		h.set("air_temp", 5.2)
 		h.run(30*time.Second, nil)
 		h.expect("heater", 0)
+		h.set("air_temp", 20) // no thermometer is believed that leaps by more
+		h.run(30*time.Second, nil)
 		h.set("air_temp", 36)
 		h.run(30*time.Second, nil)
 		h.expect("heater", 0)

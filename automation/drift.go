@@ -34,6 +34,7 @@ const (
 // drift follows whether the only thermometer can be right.
 type drift struct {
 	ResidualState
+	alone
 	point  greenhouse.PointID // of the thermometer
 	node   greenhouse.UID     // that reads it
 	window struct {
@@ -58,23 +59,30 @@ type drift struct {
 // agrees with the reading again.
 func (st *State) drifts() {
 	d := &st.drift
-	if d.high || d.hard || d.low {
+	was := d.wrong()
+	if d.wrong() || d.hard {
 		switch s := st.sensor(d.point); {
 		case s == nil || s.point.Node != d.node:
 			d.acquit()
-			d.low = false
+			d.low, d.alone = false, alone{}
 		case st.zone.Mode == greenhouse.ModeMaintenance: // people say that it is right: then the house is another
 			*d = drift{point: d.point, node: d.node}
 		}
 	}
+	d.apart += st.elapse
 	if t, ok := st.thermometer(); ok {
+		st.leaps(t)
+		st.stills(t)
 		st.chills(t)
 		st.weigh(t)
 	} else {
 		d.window.long = 0
 	}
-	if d.high || d.low {
+	if d.wrong() {
 		st.decision.Doubted = append(st.decision.Doubted, d.point)
+		if !was {
+			st.vote(airTemp) // at once: protection must not act on what cannot be
+		}
 	}
 }
 
@@ -82,7 +90,7 @@ func (st *State) drifts() {
 // where it says nothing, or others stand beside it.
 func (st *State) thermometer() (float64, bool) {
 	d, air := &st.drift, &st.seen[airTemp]
-	if d.high || d.low {
+	if d.wrong() {
 		s := st.sensor(d.point)
 		fresh := s.heard && s.age <= s.probe.Stale && !math.IsNaN(s.raw)
 		return s.raw, fresh && !(air.ok() && air.N > 0)
@@ -128,7 +136,7 @@ func (st *State) weigh(t float64) {
 	if leap := t - d.was; math.Abs(leap) > balanceLeap {
 		d.mass, w.long = d.mass+leap, 0
 	}
-	if d.was = t; d.high || d.low {
+	if d.was = t; d.wrong() {
 		d.mass = t // the house is steady, whatever is read
 	}
 	d.mass += (t - d.mass) * lag(st.dt, balanceLag)
@@ -170,9 +178,17 @@ func (st *State) judgeHalfHour() {
 	d.ResidualState = Residual{Calm: w.calm}.Step(d.ResidualState, HalfHour{Heat: heat, Need: need, Drawn: w.screens[1] > 0.5, Full: heat > balanceFull})
 }
 
+// wrong reports whether the thermometer cannot be right.
+func (d *drift) wrong() bool { return d.high || d.low || d.leapt || d.frozen }
+
+// drifted reports whether a sensor is the thermometer, and drifted.
+func (st *State) drifted(s *sensor) bool {
+	return (st.drift.high || st.drift.low) && s.point.ID == st.drift.point
+}
+
 // accused reports whether a sensor is the thermometer that cannot be right.
 func (st *State) accused(s *sensor) bool {
-	return (st.drift.high || st.drift.low) && s.point.ID == st.drift.point
+	return st.drift.wrong() && s.point.ID == st.drift.point
 }
 
 // distrust takes the thermometer out of the vote that cannot be right.
@@ -243,12 +259,12 @@ func (st *State) holding(t, out, sun float64) (heat, loss float64) {
 
 // remember returns what has to be kept; nil where nothing is known.
 func (d *drift) remember() *BalanceMemory {
-	m := BalanceMemory{Less: d.less, More: d.more, High: d.high, Hard: d.hard, Low: d.low, Point: d.point, Node: d.node}
+	m := BalanceMemory{Less: d.less, More: d.more, High: d.high, Hard: d.hard, Low: d.low, Leapt: d.leapt, Left: d.left, Frozen: d.frozen, At: d.at, Point: d.point, Node: d.node}
 	for i := range d.usual {
 		u := &d.usual[i]
 		m.Heat[i], m.Need[i], m.Of[i] = u.heat, u.need, u.n
 	}
-	if m.Of[0]+m.Of[1] == 0 && !m.Low {
+	if m.Of[0]+m.Of[1] == 0 && !d.wrong() {
 		return nil
 	}
 	return &m
@@ -259,7 +275,7 @@ func (d *drift) recall(m *BalanceMemory) {
 	if m == nil || m.Point == "" {
 		return
 	}
-	*d = drift{point: m.Point, node: m.Node, low: m.Low}
+	*d = drift{point: m.Point, node: m.Node, low: m.Low, alone: alone{leapt: m.Leapt, left: m.Left, frozen: m.Frozen, at: m.At}, primed: m.Frozen || m.Leapt, was: m.At, mass: m.At}
 	known := false
 	for i := range d.usual {
 		if loss := m.Heat[i] / m.Need[i]; m.Of[i] > 0 && m.Need[i] > 0 && loss >= leastLoss && loss <= mostLoss {

@@ -37,16 +37,20 @@ type Memory struct {
 // BalanceMemory is the heat that the house takes for what its only thermometer
 // reads, with screens open and drawn, and how far that is in doubt.
 type BalanceMemory struct {
-	Heat  [2]float64         `json:"heat"` // shares of full heat, summed
-	Need  [2]float64         `json:"need"` // K of warmth, summed
-	Of    [2]int             `json:"of"`   // half hours
-	Less  float64            `json:"less,omitempty"`
-	More  float64            `json:"more,omitempty"`
-	High  bool               `json:"high,omitempty"` // it is not believed
-	Hard  bool               `json:"hard,omitempty"` // the house takes too much heat
-	Low   bool               `json:"low,omitempty"`  // it reads what no house can be
-	Point greenhouse.PointID `json:"point"`          // the thermometer
-	Node  greenhouse.UID     `json:"node"`           // that reads it
+	Heat   [2]float64         `json:"heat"` // shares of full heat, summed
+	Need   [2]float64         `json:"need"` // K of warmth, summed
+	Of     [2]int             `json:"of"`   // half hours
+	Less   float64            `json:"less,omitempty"`
+	More   float64            `json:"more,omitempty"`
+	High   bool               `json:"high,omitempty"`   // it is not believed
+	Hard   bool               `json:"hard,omitempty"`   // the house takes too much heat
+	Low    bool               `json:"low,omitempty"`    // it reads what no house can be
+	Leapt  bool               `json:"leapt,omitempty"`  // it leapt away
+	Left   float64            `json:"left,omitempty"`   // °C from which
+	Frozen bool               `json:"frozen,omitempty"` // it stands still
+	At     float64            `json:"at,omitempty"`     // °C at which
+	Point  greenhouse.PointID `json:"point"`            // the thermometer
+	Node   greenhouse.UID     `json:"node"`             // that reads it
 }
 
 // HourMean is what heat and vents did in one hour of the day, as a mean of the

@@ -24,6 +24,7 @@ const (
 	whyLimpWeather
 	whyLimpDrift
 	whyLimpHour
+	whyLimpMean
 	whyLimpNext
 	whyLimpVent
 	whyVentOpen
@@ -75,6 +76,7 @@ const (
 	whyScreenGap
 	whyScreenDawn
 	whyScreenShade
+	whyScreenFrost
 	whyLostAir
 	whyLostRH
 	whyNoTarget
@@ -104,6 +106,9 @@ func (r reason) wording() (format string, decimals int) {
 	if f := r.mastered(); f != "" {
 		return f, 1
 	}
+	if f := r.limping(); f != "" {
+		return f, 1
+	}
 	return r.other()
 }
 
@@ -125,16 +130,6 @@ func (r reason) temperature() string {
 		return "air %.1f °C is read, but the house takes too little heat for that: at least %.0f %% of it go to hold %.1f °C"
 	case whyHeatNext:
 		return "air %.1f °C is still below %.1f °C; the next heater waits for the stage delay"
-	case whyLimpWeather:
-		return "the air temperature is lost: %.0f %% of heat should hold %.1f °C at %.1f °C outside"
-	case whyLimpDrift:
-		return "the thermometer is not believed: %.0f %% of heat should hold %.1f °C at %.1f °C outside"
-	case whyLimpHour:
-		return "the air temperature is lost: %.0f %% of heat for %.1f °C, as was given in hour %.0f of the last days"
-	case whyLimpNext:
-		return "the air temperature is lost: %.0f %% of heat should hold %.1f °C; the next heater waits for the stage delay"
-	case whyLimpVent:
-		return "the air temperature is lost; with vents shut it would be %.1f °C, venting begins at %.1f °C"
 	case whyVentShut:
 		return "air %.1f °C is below venting at %.1f °C"
 	case whyVentHeat:
@@ -167,6 +162,8 @@ func (r reason) temperature() string {
 		return "air takes up %.1f kPa, not more than %.1f"
 	case whyFogPause:
 		return "the mist of the last pulse has to evaporate first"
+	case whyScreenFrost:
+		return "frost is near: whatever keeps the warmth in is shut"
 	case whyLampOn:
 		return "the crop has %.1f of %.1f mol/m² and the day will not bring the rest"
 	case whyLampWait:

@@ -32,6 +32,7 @@ type screening struct {
 // screens draws energy screens by night when it is cold outside, and opens them
 // for the light of the day: with a gap at first, as the air above them is cold and
 // would fall on the crop. Where a limit of light is set they shade above it.
+// When frost is near they are drawn at any time.
 func (st *State) screens() {
 	s := &st.screen
 	if !st.has(roleScreen) {
@@ -60,7 +61,10 @@ func (st *State) screens() {
 	}
 	st.shade()
 	level, why := 0.0, whyScreenDay
+	freezes := st.safety.near || st.safety.frost
 	switch {
+	case freezes:
+		level, why = 1, whyScreenFrost
 	case s.shading:
 		level, why, out, sp = shadeDrawn, whyScreenShade, st.seen[solar].Value, st.tuning.ShadeWM2
 	case s.gap > 0:
@@ -73,7 +77,7 @@ func (st *State) screens() {
 	case night:
 		why = whyScreenMild
 	}
-	if s.drawn && math.IsNaN(out) {
+	if s.drawn && !freezes && math.IsNaN(out) {
 		why = whyScreenDark
 	}
 	for _, i := range st.roles[roleScreen] {

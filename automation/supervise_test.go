@@ -76,3 +76,20 @@ func TestWarmingHasManyCauses(t *testing.T) {
 		t.Error("without a cause it is not found")
 	}
 }
+
+// TestScreenIsDrawnAgainstFrost draws it by day too, fully, as long as frost is near.
+func TestScreenIsDrawnAgainstFrost(t *testing.T) {
+	h := newHouse(t, noon(), "air_temp", "outside_temp", "solar", "heater", "screen")
+	h.target(greenhouse.Heating, 12, 12)
+	h.set("outside_temp", -2)
+	h.set("solar", 200)
+	h.set("air_temp", 12)
+	h.run(time.Minute, nil)
+	h.expect("screen", 0)
+	h.set("air_temp", 5.2)
+	h.run(time.Minute, nil)
+	h.expect("screen", 1)
+	h.set("air_temp", 7.5)
+	h.run(time.Minute, nil)
+	h.expect("screen", 0)
+}

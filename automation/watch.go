@@ -68,7 +68,7 @@ func (k alarmKind) what() (code string, s greenhouse.Severity, text string) {
 	case alarmDisagree:
 		return "sensors_disagree", greenhouse.Warning, "two air temperatures differ by %.1f K: the safer one counts for each purpose"
 	case alarmFrozen:
-		return "sensor_frozen", greenhouse.Critical, "air temperature and humidity stand still at %.1f °C while they should move: they are not used"
+		return "sensor_frozen", greenhouse.Critical, "the air temperature stands still at %.1f °C while it should move: it is not used"
 	case alarmCO2High:
 		return "co2_high", greenhouse.Warning, "CO₂ rose to %.0f ppm: air the zone before working in it"
 	case alarmCO2Danger:
@@ -190,6 +190,9 @@ func (st *State) alarming(k alarmKind) (bool, float64) {
 	case alarmDisagree:
 		return air.ok() && air.N == 2 && !air.Agree, air.Spread
 	case alarmFrozen:
+		if st.drift.frozen {
+			return true, st.drift.at
+		}
 		return st.flat.frozen, st.flat.t
 	case alarmCO2High:
 		return gas.ok() && gas.Hi >= co2Warns, gas.Hi
@@ -250,10 +253,10 @@ func (st *State) watchSensor(s *sensor, all bool) {
 		severity, code, text, active := greenhouse.Warning, "sensor_stale", "no value has come for too long", fault == greenhouse.Stale
 		switch k {
 		case sensorImplausible:
-			code, text, active = "sensor_implausible", "the sensor fails or says what cannot be", fault == greenhouse.Bad || fault == greenhouse.Suspect && !st.accused(s)
+			code, text, active = "sensor_implausible", "the sensor fails or says what cannot be", fault == greenhouse.Bad || fault == greenhouse.Suspect && !(st.accused(s) && !st.drift.leapt)
 		case sensorDrift:
 			code, text, active = "sensor_drift", "it has been far from the other sensors for six hours", s.apart >= driftLong
-			if st.accused(s) {
+			if st.drifted(s) {
 				severity, text, active = greenhouse.Critical, st.accusation(), true
 			}
 		}
