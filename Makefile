@@ -46,7 +46,7 @@ bench-peers: ## compare with mosquitto, SQLite, Prometheus and PostgreSQL (5 min
 	cd bench && BENCH_PEERS=1 $(GO) test -count=1 -timeout 10m -run '^TestPeers$$' -v .
 
 bench-control: ## compare control with that of other products: tracking with wear, and faults
-	GREENHOUSE_BENCH=1 $(GO) test -timeout 60m -count=1 -run 'TestControlBenchmark|TestFaultSurvival' -v ./sim
+	GREENHOUSE_BENCH=1 $(GO) test -timeout 120m -count=1 -run 'TestControlBenchmark|TestFaultSurvival|TestNoHealthyThermometer' -v ./sim
 
 kill: build ## SIGKILL a daemon KILLS times (default 200) under load, then under edits, and count what was lost
 	KILLS=$(KILLS) SEED=$(SEED) $(GO) test -timeout 60m -run TestKillCampaign -v ./cmd/edged
