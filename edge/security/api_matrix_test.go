@@ -76,6 +76,15 @@ DELETE /v1/zones/{id}/targets/{quantity} grower
 GET /v1/zones/{id}/schedule viewer
 PUT /v1/zones/{id}/schedule/{quantity} grower
 DELETE /v1/zones/{id}/schedule/{quantity} grower
+GET /v1/recipes viewer
+GET /v1/recipes/{id} viewer
+POST /v1/recipes grower
+PATCH /v1/recipes/{id} grower
+DELETE /v1/recipes/{id} grower
+GET /v1/zones/{id}/recipe viewer
+POST /v1/zones/{id}/recipe grower
+POST /v1/zones/{id}/recipe/advance grower
+POST /v1/zones/{id}/recipe/stop grower
 PUT /v1/zones/{id}/adjustments/{quantity} grower
 DELETE /v1/zones/{id}/adjustments/{quantity} grower
 PUT /v1/zones/{id}/mode operator
