@@ -37,7 +37,7 @@ func (w *watched) Decide(in *automation.Input) *automation.Decision {
 
 // TestNoHealthyThermometerIsAccused runs the houses of the benchmark in its
 // weathers, each with other parameters by up to a fifth: nobody is told that a
-// thermometer drifts, or that the house takes too much heat. `make bench-control`
+// thermometer drifts, or that the house takes too much heat. `make healthy`
 // does it in five weeks of measured weather each.
 func TestNoHealthyThermometerIsAccused(t *testing.T) {
 	days, seeds, bench := 4, 1, os.Getenv("GREENHOUSE_BENCH") != ""
