@@ -79,7 +79,7 @@ type mount struct {
 
 // newMount describes the API to huma. Bodies are decoded by decodeStrict, which
 // refuses more than a schema can say, and errors become problems of this API.
-func newMount(s *Server, mux *http.ServeMux) *mount {
+func newMount(s *Server, mux *http.ServeMux, schemas huma.Registry) *mount {
 	format := huma.Format{
 		Marshal:   func(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) },
 		Unmarshal: decodeForHuma,
@@ -89,7 +89,7 @@ func newMount(s *Server, mux *http.ServeMux) *mount {
 			OpenAPI: "3.1.0",
 			Info:    &huma.Info{Title: "edged", Version: s.version.Version, Description: "The greenhouse daemon. Times are milliseconds since 1970, UTC; a missing value is null; errors are RFC 9457 problems with a code and a hint."},
 			Components: &huma.Components{
-				Schemas:         huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				Schemas:         schemas,
 				SecuritySchemes: map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer", Description: "Not needed on the unix socket, whose peer is admin."}},
 			},
 		},

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/time/rate"
 
 	"greenhouse"
@@ -206,7 +207,7 @@ func New(d Deps, o Options) (*Server, error) {
 	s.metrics = newMetrics(s)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	mux := http.NewServeMux()
-	if err := s.mount(mux); err != nil {
+	if _, err := s.mount(mux, undescribed{written()}); err != nil {
 		return nil, err
 	}
 	s.local, s.remote = s.wrap(mux, true), s.wrap(mux, false)
@@ -244,9 +245,10 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// mount puts every operation of the access table on the mux.
-func (s *Server) mount(mux *http.ServeMux) error {
-	m := newMount(s, mux)
+// mount puts every operation of the access table on the mux, and describes their
+// bodies in schemas.
+func (s *Server) mount(mux *http.ServeMux, schemas huma.Registry) (*mount, error) {
+	m := newMount(s, mux, schemas)
 	s.mountSystem(m, mux)
 	s.mountNodes(m)
 	s.mountConfig(m)
@@ -266,7 +268,7 @@ func (s *Server) mount(mux *http.ServeMux) error {
 	for id := range m.routes {
 		m.err = errors.Join(m.err, fmt.Errorf("mount %s: the route has no handler", id))
 	}
-	return m.err
+	return m, m.err
 }
 
 // Handler returns the API as a handler: local, where the peer is admin, or

@@ -23,7 +23,7 @@ func (s *Server) mountSystem(m *mount, mux *http.ServeMux) {
 	handle(m, "doctor", s.doctor)
 	handle(m, "config-get", s.getConfig)
 	handle(m, "backup", s.backup, streamOfBytes("application/octet-stream"))
-	handle(m, "openapi", func(context.Context, *none) (*streamed, error) { return openapi(m) }, streamOfBytes("application/vnd.oai.openapi+json"))
+	handle(m, "openapi", s.openapi, streamOfBytes("application/vnd.oai.openapi+json"))
 	handle(m, "metrics", s.getMetrics, streamOfBytes("application/openmetrics-text"))
 	delete(m.routes, "pprof")
 	mountPprof(mux)
@@ -55,17 +55,6 @@ func streamOfBytes(kind string) func(*huma.Operation) {
 	return func(op *huma.Operation) {
 		op.Responses["200"] = &huma.Response{Description: op.Summary, Content: map[string]*huma.MediaType{kind: {Schema: &huma.Schema{Type: "string", Format: "binary"}}}}
 	}
-}
-
-func openapi(m *mount) (*streamed, error) {
-	text, err := json.Marshal(m.api.OpenAPI())
-	if err != nil {
-		return nil, fmt.Errorf("write OpenAPI: %w", err)
-	}
-	return &streamed{Body: func(hc huma.Context) {
-		hc.SetHeader("Content-Type", "application/vnd.oai.openapi+json;version=3.1")
-		_, _ = hc.BodyWriter().Write(text) // the client may be gone; nobody is left to tell
-	}}, nil
 }
 
 func (s *Server) getVersion(context.Context, *none) (*out[api.Version], error) {
