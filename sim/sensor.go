@@ -18,6 +18,7 @@ type SensorSpec struct {
 	Drift      float64 // units a day
 	Bias       float64 // standard deviation of a sensor's constant offset
 	SunError   float64 // K too warm at 600 W/m² of sun, for unaspirated boxes
+	PumpNoise  float64 // factor on the noise while a pump of the zone runs; 0 is none
 	Min, Max   float64 // the reading is clipped to these
 }
 
@@ -46,7 +47,7 @@ func StandardSensor(ch greenhouse.ChannelName) SensorSpec {
 	case "wind_dir":
 		s.Noise, s.Quantum, s.Lag = 4, 1, 0
 	case "solution_ph":
-		s.Noise, s.Quantum, s.Lag, s.Drift = 0.01, 0.01, 20, 0.03/7
+		s.Noise, s.Quantum, s.Lag, s.Drift, s.PumpNoise = 0.01, 0.01, 20, 0.03/7, 5
 	case "solution_ec":
 		s.NoiseShare, s.Quantum, s.Lag = 0.004, 0.001, 8
 	case "solution_temp", "soil_temp":

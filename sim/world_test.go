@@ -307,6 +307,28 @@ func TestDosingMovesTheTank(t *testing.T) {
 	}
 }
 
+// A running pump disturbs a pH probe five times as much as a calm tank does.
+func TestPumpsDisturbThePHProbe(t *testing.T) {
+	spread := func(pump float64) float64 {
+		w := demo(t, 1, 1)
+		drive(t, w, "north", "pump_a", pump)
+		w.Advance(10 * time.Minute)
+		var last, sum float64
+		for i := range 200 {
+			w.Advance(time.Second)
+			v := read(t, w, "north", "solution_ph")
+			if i > 0 {
+				sum += (v - last) * (v - last)
+			}
+			last = v
+		}
+		return math.Sqrt(sum / 199)
+	}
+	if calm, runs := spread(0), spread(1); runs < 3*calm || runs > 7*calm {
+		t.Errorf("from reading to reading %.3f while the pump runs, %.3f otherwise; want about five times that", runs, calm)
+	}
+}
+
 func BenchmarkWorldSecond(b *testing.B) {
 	w := demo(b, 3, 1)
 	for b.Loop() {

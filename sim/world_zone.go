@@ -94,6 +94,7 @@ type zone struct {
 	counts      [slots]int
 	dose        TankInputs // gathered since the tank's last step
 	due         float64    // s since then
+	pumping     bool       // the main pump or a dosing pump runs
 }
 
 func newZone(p ZonePlan) *zone {
@@ -133,6 +134,7 @@ func (z *zone) step(now time.Time, o Outside, dt float64) {
 			level[in.slot] += in.actuator.Effect() / float64(z.counts[in.slot])
 		}
 	}
+	z.pumping = level[slotMain]+level[slotAcid]+level[slotBase]+level[slotA]+level[slotB]+level[slotC]+level[slotD] > 0
 	if z.counts[slotMaster] > 0 {
 		level[slotHeater] *= level[slotMaster]
 	}
@@ -274,9 +276,12 @@ func (in *instrument) slowness() float64 {
 // false where there is none.
 func (in *instrument) read(now time.Time, age time.Duration, sun float64) (float64, bool) {
 	noisy := 1.0
+	if k := in.sensor.spec.PumpNoise; k > 0 && in.zone.pumping {
+		noisy = k
+	}
 	for _, f := range in.faults {
 		if f.Verb == Noisy {
-			noisy = f.strength
+			noisy *= f.strength
 		}
 	}
 	v := in.sensor.Sample(now, age, sun, noisy)
