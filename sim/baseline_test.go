@@ -161,8 +161,8 @@ zone:
 timeline:
   - {at: 0s, fault: sluggish(LAG) air_temp}
 expect:
-  - rms15(air_temp.read - heat_below) <= 0.1 when hour < 7 and outside_temp < heat_below - 3 from 1d
-  - rms(air_temp - heat_below) <= 0.5 when hour < 7 and outside_temp < heat_below - 3 from 1d
+  - rms15(air_temp.read - heat_below) <= 0.1 when hour < 7 and outside_temp < heat_below - 3 and heater.rest < 3600 from 1d
+  - rms(air_temp - heat_below) <= 0.5 when hour < 7 and outside_temp < heat_below - 3 and heater.rest < 3600 from 1d
   - STARTS <= 150 from 1d
   - travel(vent) <= 600 from 1d
   - hours(air_temp - vent_above - 1) <= 12 when air_temp > vent_above + 1 from 1d
