@@ -177,6 +177,8 @@ func (s *Server) fail(ctx context.Context, id string, err error) error {
 	case p.Status == http.StatusForbidden:
 		s.metrics.refused.Inc()
 	case id == "ready": // not being ready is an answer, not a failure
+	case p.Status == http.StatusServiceUnavailable && ctx.Err() == nil: // it may work a moment later
+		s.log.Warn("operation refused", "operation", id, "error", err)
 	case p.Status >= 500 && ctx.Err() == nil:
 		s.log.Error("operation failed", "operation", id, "error", err)
 	}
