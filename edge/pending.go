@@ -88,6 +88,9 @@ func (q quarantine) Pending() []api.Pending {
 	return list
 }
 
+// Count implements server.Pending.
+func (q quarantine) Count() int { return q.d.pending.Count(fleet.PendingFor, q.d.opts.Now()) }
+
 // Forget implements server.Pending.
 func (q quarantine) Forget(id string) bool { return q.d.pending.Forget(id) }
 

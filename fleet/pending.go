@@ -9,12 +9,14 @@ import (
 	"greenhouse"
 )
 
+// PendingFor is how long a device that is no longer heard is kept.
+const PendingFor = 24 * time.Hour
+
 // The bounds of what is kept of devices that wait outside.
 const (
 	pendingDevices  = 256 // beyond it the one not heard for longest makes room
 	pendingChannels = 32  // of a device
 	pendingErrors   = 5   // of a device, the newest
-	pendingFor      = 24 * time.Hour
 	pendingText     = 200 // bytes of a text from outside
 
 	// Of how many new devices people are told: whoever knocks under ever new names
@@ -205,7 +207,7 @@ func (p *Pending) Count(within time.Duration, now time.Time) (n int) {
 // sweep forgets who was not heard for a day. The caller holds mu.
 func (p *Pending) sweep(now time.Time) {
 	for id, w := range p.devices {
-		if now.Sub(w.Last) >= pendingFor {
+		if now.Sub(w.Last) >= PendingFor {
 			delete(p.devices, id)
 		}
 	}

@@ -107,7 +107,7 @@ func (s *Server) calibrate(ctx context.Context, in *struct {
 		}
 		record, after, err := w.tx.Calibrate(n.UID, greenhouse.ChannelName(in.Channel), req, version)
 		if err != nil {
-			return api.Calibration{}, s.staleNode(w, err)
+			return api.Calibration{}, showStale(err, w.look(s).node)
 		}
 		w.event("channel_calibrated", greenhouse.NodeSource(n.UID), n, after, record)
 		w.then(func() { s.wake(after.Zone) })
@@ -132,7 +132,7 @@ func (s *Server) bindPoint(ctx context.Context, in *struct {
 		}
 		after, err := w.tx.Rebind(before.ID, in.Body.Node, in.Body.Channel, in.Body.Exchange, version)
 		if err != nil {
-			return api.Point{}, s.stalePoint(w, err)
+			return api.Point{}, showStale(err, w.look(s).point)
 		}
 		w.event("point_bound", greenhouse.PointSource(before.ID), before, after, in.Body)
 		w.then(func() { s.wake(after.Zone) })

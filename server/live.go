@@ -161,7 +161,7 @@ func (l *looker) look() (api.Live, bool) {
 	l.s.Telemetry.Snapshot(l.latest)
 	msg := api.Live{
 		TS: greenhouse.MillisOf(v.now), Full: l.first, Version: v.reg.Version, LastEvent: l.s.Journal.Last(),
-		Alarms: l.s.alarmCounts(), Stopped: stoppedOf(v.reg), Pending: len(l.s.waiting()),
+		Alarms: l.s.alarmCounts(), Stopped: stoppedOf(v.reg), Pending: l.s.waitingCount(),
 	}
 	if clock := l.s.Health.Clock(); !clock.Trusted {
 		msg.Waits = clock.Text

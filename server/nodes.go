@@ -211,7 +211,7 @@ func (s *Server) changeNode(ctx context.Context, uid UIDParam, p WriteParams, op
 		}
 		after, err := fn(w, n, version)
 		if err != nil {
-			return api.Node{}, s.staleNode(w, err)
+			return api.Node{}, showStale(err, w.look(s).node)
 		}
 		return w.look(s).node(&after), nil
 	})
@@ -327,16 +327,6 @@ func (s *Server) maintainNode(ctx context.Context, in *struct {
 			w.then(func() { s.wake(n.Zone) })
 		}
 		return after, err
-	})
-}
-
-// staleNode shows the current record in a stale edit as the API shows records.
-func (s *Server) staleNode(w *write, err error) error {
-	return showStale(err, func(cur any) any {
-		if n, ok := cur.(greenhouse.Node); ok {
-			return w.look(s).node(&n)
-		}
-		return cur
 	})
 }
 

@@ -45,15 +45,17 @@ func (p PageParams) position() (int, error) {
 	return n, nil
 }
 
-// showStale shows the current record in the error of a stale edit as the API
-// shows it elsewhere.
-func showStale(err error, show func(any) any) error {
+// showStale shows the current record, a T, in the error of a stale edit as the
+// API shows it elsewhere.
+func showStale[T, V any](err error, show func(*T) V) error {
 	var stale *greenhouse.StaleError
 	if !errors.As(err, &stale) {
 		return err
 	}
 	shown := *stale
-	shown.Current = show(stale.Current)
+	if cur, ok := stale.Current.(T); ok {
+		shown.Current = show(&cur)
+	}
 	return &shown
 }
 

@@ -13,6 +13,8 @@ import (
 type Pending interface {
 	// Pending returns the devices that wait outside, those heard last first.
 	Pending() []api.Pending
+	// Count returns how many they are.
+	Count() int
 	// Forget drops one of them, and reports whether there was one.
 	Forget(id string) bool
 }
@@ -29,6 +31,15 @@ func (s *Server) waiting() []api.Pending {
 		return nil
 	}
 	return s.Pending.Pending()
+}
+
+// waitingCount returns how many wait outside. It is asked for every second by every
+// dashboard.
+func (s *Server) waitingCount() int {
+	if s.Pending == nil {
+		return 0
+	}
+	return s.Pending.Count()
 }
 
 // pendingOf finds one of them, by its hardware id in any spelling or its uid.

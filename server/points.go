@@ -96,23 +96,13 @@ func (s *Server) editPoint(ctx context.Context, in *struct {
 			return nil
 		})
 		if err != nil {
-			return api.Point{}, s.stalePoint(w, err)
+			return api.Point{}, showStale(err, w.look(s).point)
 		}
 		w.event("point_edited", greenhouse.PointSource(before.ID), before, after, nil)
 		w.then(func() { s.wake(after.Zone) })
 		return w.look(s).point(&after), nil
 	})
 	return tagged(o, err, func(p api.Point) uint64 { return p.Version })
-}
-
-// stalePoint shows the current record in a stale edit as the API shows records.
-func (s *Server) stalePoint(w *write, err error) error {
-	return showStale(err, func(cur any) any {
-		if p, ok := cur.(greenhouse.Point); ok {
-			return w.look(s).point(&p)
-		}
-		return cur
-	})
 }
 
 func (s *Server) listOverrides(_ context.Context, in *PageParams) (*out[api.List[api.Override]], error) {

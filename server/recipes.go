@@ -64,6 +64,9 @@ func (s *Server) getRecipe(_ context.Context, in *IDParam) (*out[api.Recipe], er
 	return &out[api.Recipe]{ETag: etag(r.Version), Body: recipeView(reg, r)}, nil
 }
 
+// recipe shows a recipe as it is in the transaction.
+func (w *write) recipe(r *greenhouse.Recipe) api.Recipe { return recipeView(w.tx.Registry(), r) }
+
 // checkRecipe refuses a recipe that cannot be grown by at this site.
 func (s *Server) checkRecipe(reg *store.Registry, r *greenhouse.Recipe) error {
 	return automation.CheckRecipe(r, &reg.Site, s.location(), s.now().Year())
@@ -83,7 +86,7 @@ func (s *Server) createRecipe(ctx context.Context, in *struct {
 			return api.Recipe{}, err
 		}
 		w.event("recipe_created", greenhouse.RecipeSource(made.ID), nil, made, nil)
-		return recipeView(w.tx.Registry(), &made), nil
+		return w.recipe(&made), nil
 	})
 	return tagged(o, err, func(r api.Recipe) uint64 { return r.Version })
 }
@@ -111,22 +114,12 @@ func (s *Server) editRecipe(ctx context.Context, in *struct {
 			return s.checkRecipe(w.tx.Registry(), r)
 		})
 		if err != nil {
-			return api.Recipe{}, staleRecipe(w, err)
+			return api.Recipe{}, showStale(err, w.recipe)
 		}
 		w.event("recipe_edited", greenhouse.RecipeSource(before.ID), before, after, nil)
-		return recipeView(w.tx.Registry(), &after), nil
+		return w.recipe(&after), nil
 	})
 	return tagged(o, err, func(r api.Recipe) uint64 { return r.Version })
-}
-
-// staleRecipe shows the current record in a stale edit as the API shows records.
-func staleRecipe(w *write, err error) error {
-	return showStale(err, func(cur any) any {
-		if r, ok := cur.(greenhouse.Recipe); ok {
-			return recipeView(w.tx.Registry(), &r)
-		}
-		return cur
-	})
 }
 
 func (s *Server) deleteRecipe(ctx context.Context, in *struct {
@@ -143,7 +136,7 @@ func (s *Server) deleteRecipe(ctx context.Context, in *struct {
 			return api.Done{}, err
 		}
 		if err := w.tx.DeleteRecipe(r.ID, version); err != nil {
-			return api.Done{}, staleRecipe(w, err)
+			return api.Done{}, showStale(err, w.recipe)
 		}
 		w.event("recipe_deleted", greenhouse.RecipeSource(r.ID), r, nil, nil)
 		return api.Done{OK: true}, nil

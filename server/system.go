@@ -104,7 +104,7 @@ func (s *Server) status(context.Context, *none) (*out[api.Status], error) {
 }
 
 func (s *Server) nodeCounts() api.NodeCounts {
-	c := api.NodeCounts{ByState: map[greenhouse.NodeState]int{}, Pending: len(s.waiting())}
+	c := api.NodeCounts{ByState: map[greenhouse.NodeState]int{}, Pending: s.waitingCount()}
 	for uid, n := range s.Store.Registry().Nodes {
 		c.ByState[n.State]++
 		if n.State == greenhouse.NodeDecommissioned {

@@ -134,7 +134,7 @@ func (s *Server) changeZone(ctx context.Context, id string, p WriteParams, op st
 			return automation.CheckCurves(z, &w.tx.Registry().Site, s.location(), s.now().Year())
 		})
 		if err != nil {
-			return api.Zone{}, s.staleZone(w, err)
+			return api.Zone{}, showStale(err, w.look(s).zone)
 		}
 		w.event(code, greenhouse.ZoneSource(before.ID), s.audited(before), s.audited(&after), nil)
 		w.then(func() {
@@ -154,16 +154,6 @@ func stopsActuators(before, after greenhouse.Mode) bool {
 	return before != after && (after == greenhouse.ModeManual || after == greenhouse.ModeOff)
 }
 
-// staleZone shows the current record in a stale edit as the API shows records.
-func (s *Server) staleZone(w *write, err error) error {
-	return showStale(err, func(cur any) any {
-		if z, ok := cur.(greenhouse.Zone); ok {
-			return w.look(s).zone(&z)
-		}
-		return cur
-	})
-}
-
 func (s *Server) deleteZone(ctx context.Context, in *struct {
 	IDParam
 	WriteParams
@@ -178,7 +168,7 @@ func (s *Server) deleteZone(ctx context.Context, in *struct {
 			return api.Done{}, err
 		}
 		if err := w.tx.DeleteZone(z.ID, version); err != nil {
-			return api.Done{}, s.staleZone(w, err)
+			return api.Done{}, showStale(err, w.look(s).zone)
 		}
 		w.event("zone_deleted", greenhouse.ZoneSource(z.ID), z, nil, nil)
 		return api.Done{OK: true}, nil
@@ -363,7 +353,7 @@ func (s *Server) editSite(ctx context.Context, in *struct {
 		after.Name, after.Latitude, after.Longitude, after.TimeZone = spec.Name, spec.Latitude, spec.Longitude, spec.TimeZone
 		after, err := w.tx.SetSite(after, version)
 		if err != nil {
-			return api.Site{}, showStale(err, func(any) any { return siteView(before) })
+			return api.Site{}, showStale(err, func(cur *greenhouse.Site) api.Site { return siteView(*cur) })
 		}
 		w.event("site_edited", greenhouse.SiteSource, before, after, nil)
 		w.then(func() { s.wake(zoneIDs(s.Store.Registry())...) })
