@@ -35,7 +35,6 @@ type clockWatch struct {
 	since time.Time // of the state, by the monotonic clock
 	doubt time.Time // since when schedules wait; zero: they do not
 	known clockMemory
-	memo  bool // known has changed since it was kept
 }
 
 // clockMemory is what is kept of the clock over a restart, so that no clock that
@@ -106,7 +105,7 @@ func (w *clockWatch) Look(now time.Time) clockNews {
 		w.stepped(n.step)
 	}
 	if w.known.Steady == 0 || n.step.Abs() >= clockLeap {
-		w.known.Steady, w.memo = greenhouse.MillisOf(now), true
+		w.known.Steady = greenhouse.MillisOf(now)
 	}
 	n.is = judgeClock(w.facts(now, boot, up, machine))
 	w.remember(now, boot, up, n.is)
@@ -141,10 +140,10 @@ func parted(last, now time.Time) time.Duration {
 // before it vouches for nothing after it.
 func (w *clockWatch) stepped(by time.Duration) {
 	if w.known.Good != 0 && by < 0 {
-		w.known.Good, w.memo = w.known.Good.Add(by), true
+		w.known.Good = w.known.Good.Add(by)
 	}
 	if by.Abs() > clockTolerance {
-		w.known.Boot, w.memo = "", true
+		w.known.Boot = ""
 	}
 	if h := w.hardware.Load(); h.there {
 		w.hardware.Store(&hardwareReading{true, h.ahead - by})
@@ -167,11 +166,11 @@ func (w *clockWatch) facts(now time.Time, boot string, up time.Duration, m Machi
 func (w *clockWatch) remember(now time.Time, boot string, up time.Duration, v clockVerdict) {
 	switch ms := greenhouse.MillisOf(now); {
 	case w.policy == TrustAlways && v.Trusted: // people may also set it back; that they say so disciplines nothing
-		w.known.Good, w.memo = ms, true
+		w.known.Good = ms
 	case v.State == greenhouse.ClockSynced: // as may who disciplines it
-		w.known, w.memo = clockMemory{Good: ms, Synced: ms, Boot: boot, UpMs: up.Milliseconds(), Steady: w.known.Steady}, true
+		w.known = clockMemory{Good: ms, Synced: ms, Boot: boot, UpMs: up.Milliseconds(), Steady: w.known.Steady}
 	case v.Trusted && ms > w.known.Good:
-		w.known.Good, w.memo = ms, true
+		w.known.Good = ms
 	}
 }
 
@@ -222,13 +221,10 @@ func (w *clockWatch) recall(raw []byte, now time.Time) error {
 	return nil
 }
 
-// keep returns what has to be kept, nil if that is kept already.
+// keep returns what has to be kept.
 func (w *clockWatch) keep() ([]byte, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.memo {
-		return nil, nil
-	}
 	return json.Marshal(w.known)
 }
 

@@ -144,11 +144,7 @@ func (d *Daemon) saveWear() error {
 		return err
 	}
 	return d.store.Update(func(tx *store.Tx) error {
-		err := errors.Join(tx.Put(bucketWear, []byte("state"), state), tx.Put(bucketWear, []byte("zones"), zones))
-		if clock != nil {
-			err = errors.Join(err, tx.Put(bucketWear, []byte("clock"), clock))
-		}
-		return err
+		return errors.Join(tx.Put(bucketWear, []byte("state"), state), tx.Put(bucketWear, []byte("zones"), zones), tx.Put(bucketWear, []byte("clock"), clock))
 	})
 }
 
