@@ -63,7 +63,7 @@ func newNodeDescribe(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if a.output != "" && a.output != "table" && a.output != "wide" {
+		if !a.human() {
 			return a.show(d, view{names: func() []string { return []string{string(uid)} }})
 		}
 		return a.writeNode(d)
@@ -277,7 +277,7 @@ func newZoneDescribe(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if a.output != "" && a.output != "table" && a.output != "wide" {
+		if !a.human() {
 			return a.show(d, view{names: func() []string { return []string{string(id)} }})
 		}
 		return a.writeZone(d)

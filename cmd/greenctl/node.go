@@ -146,7 +146,7 @@ func newNodeGet(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := a.showNode(n); err != nil || a.output != "" && a.output != "table" && a.output != "wide" {
+		if err := a.showNode(n); err != nil || !a.human() {
 			return err
 		}
 		t := table{columns: []string{"CHANNEL", "KIND", "VALUE", "QUALITY", "AGE", "POINT"}, empty: "no channels yet"}

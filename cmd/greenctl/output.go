@@ -136,7 +136,7 @@ func (a *app) note(format string, args ...any) {
 // done answers a write that leaves no record to show: scripts get one all the
 // same, people a sentence on standard error.
 func (a *app) done(id, format string, args ...any) error {
-	if a.output == "" || a.output == "table" || a.output == "wide" {
+	if a.human() {
 		a.note(format, args...)
 		return nil
 	}
@@ -176,3 +176,6 @@ func hintOf(err error) string {
 	}
 	return ""
 }
+
+// human reports whether the output is for people rather than for a script.
+func (a *app) human() bool { return a.output == "" || a.output == "table" || a.output == "wide" }

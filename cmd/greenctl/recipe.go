@@ -228,9 +228,6 @@ func (a *app) showRun(ctx context.Context, c *client.Client, zone string) error 
 	return a.showTable(t)
 }
 
-// human reports whether the output is for people rather than for a script.
-func (a *app) human() bool { return a.output == "" || a.output == "table" || a.output == "wide" }
-
 func newRecipeEdit(a *app) *cobra.Command {
 	var w writeFlags
 	var file string

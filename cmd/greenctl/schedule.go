@@ -123,7 +123,7 @@ func (a *app) showPlan(ctx context.Context, c *client.Client, id greenhouse.Zone
 	if err != nil {
 		return err
 	}
-	if a.output != "" && a.output != "table" && a.output != "wide" {
+	if !a.human() {
 		return a.show(p, view{})
 	}
 	site, err := c.Site(ctx)
